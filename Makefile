@@ -1,0 +1,49 @@
+# Everything is built in and run from .venv in this checkout.
+PYTHON ?= python3
+PORT ?= 8000
+MODEL ?= mobilenet
+PRECISION ?= int8
+CLIENTS ?= 8
+REQUESTS ?= 500
+INIT ?= imagenet
+bin := .venv/bin
+
+.PHONY: serve test lint format load train clean
+
+serve: .venv/serving ## set up and serve the shipped model store on PORT
+	EMOTION_PORT=$(PORT) $(bin)/python -m service
+
+test: .venv/development lint ## set up and run every quick check
+	$(bin)/pytest
+
+lint: .venv/development
+	$(bin)/ruff check .
+	$(bin)/ruff format --check .
+	$(bin)/mypy
+
+format: .venv/development
+	$(bin)/ruff check --fix .
+	$(bin)/ruff format .
+
+load: .venv/development ## measure a running service: MODEL, PRECISION, CLIENTS, REQUESTS, PORT
+	$(bin)/python -m benchmarks.load --url http://127.0.0.1:$(PORT) \
+		--model $(MODEL) --precision $(PRECISION) --clients $(CLIENTS) --requests $(REQUESTS)
+
+train: .venv/development ## CK+ to the model store for MODEL, starting from INIT
+	$(bin)/python -m training run --model $(MODEL) --init $(INIT)
+
+clean:
+	rm -rf .venv
+
+.venv/pip:
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	touch $@
+
+.venv/serving: .venv/pip pyproject.toml
+	$(bin)/pip install --quiet --editable .
+	touch $@
+
+.venv/development: .venv/serving
+	$(bin)/pip install --quiet --editable '.[training,dev]'
+	touch $@

@@ -1,0 +1,13 @@
+"""Facial-expression recognition: bytes in, seven emotion probabilities out.
+
+>>> from emotion import Classifier
+>>> classifier = Classifier()
+>>> classifier.predict("photo.jpg", model="mobilenet", precision="int8").emotion
+'happy'
+"""
+
+from emotion.classifier import Classifier
+from emotion.errors import EmotionError
+from emotion.labels import EMOTIONS
+
+__all__ = ["EMOTIONS", "Classifier", "EmotionError"]

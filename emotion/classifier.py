@@ -1,0 +1,266 @@
+"""Decode, detect, preprocess, infer: the four steps in order, each timed."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from emotion.arrays import Pixels, Probabilities
+from emotion.assets import find_detector_files
+from emotion.decode import DEFAULT_LIMITS, DecodeLimits, decode
+from emotion.errors import NoFaceError
+from emotion.faces import CaffeDetector, Detector, Face
+from emotion.labels import EMOTIONS
+from emotion.preprocess import face_pixels, face_tensor
+from emotion.registry import Registry
+from emotion.store import ArtifactRecord, ModelStore
+
+Faces = Literal["largest", "all", "whole"]
+NoFace = Literal["error", "whole"]
+ImageSource: TypeAlias = bytes | str | Path
+
+CHECKOUT_STORE = Path(__file__).parent.parent / "model_store"
+
+
+@dataclass(frozen=True)
+class FacePrediction:
+    """One face and what it shows. ``face`` is None where the whole image was taken as the face."""
+
+    face: Face | None
+    probabilities: Probabilities  # float32 [7], in the order of EMOTIONS
+
+    @property
+    def emotion(self) -> str:
+        """The most probable emotion."""
+        return EMOTIONS[int(self.probabilities.argmax())]
+
+    @property
+    def confidence(self) -> float:
+        """The probability of that emotion, 0..1."""
+        return float(self.probabilities.max())
+
+
+@dataclass(frozen=True)
+class ImageFaces:
+    """A decoded image's size, its faces ready for any backbone, and the time both took."""
+
+    width: int
+    height: int
+    faces: tuple[Face | None, ...]
+    pixels: tuple[Pixels, ...]  # per face uint8 [128, 128], grey, equalised
+    searched: bool  # whether the detector ran
+    milliseconds: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What one artifact says about an image; ``milliseconds`` per stage."""
+
+    artifact: ArtifactRecord
+    image: ImageFaces
+    faces: tuple[FacePrediction, ...]
+    milliseconds: dict[str, float]
+
+    @property
+    def emotion(self) -> str:
+        """The first (largest) face's emotion."""
+        return self.faces[0].emotion
+
+
+@dataclass(frozen=True)
+class ComparedArtifact:
+    """One artifact's answer for the image's largest face, ``repeats`` times over."""
+
+    artifact: ArtifactRecord
+    prediction: FacePrediction
+    milliseconds: float  # median over the repeats
+    agrees_with_float32: bool | None  # None where the model has no float32 in the comparison
+    largest_difference: float | None  # of any probability, to float32
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What several artifacts say about one face."""
+
+    image: ImageFaces
+    artifacts: tuple[ComparedArtifact, ...]
+
+
+@dataclass
+class _Stopwatch:
+    milliseconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        spent = 1000 * (time.perf_counter() - start)
+        self.milliseconds[name] = self.milliseconds.get(name, 0.0) + spent
+
+
+class Classifier:
+    """Every artifact of a model store behind one face detector; safe from any thread."""
+
+    def __init__(
+        self,
+        store: ModelStore | Path = CHECKOUT_STORE,
+        *,
+        detector: Detector | None = None,
+        limits: DecodeLimits = DEFAULT_LIMITS,
+        interpreters: int = 1,
+    ) -> None:
+        """Open a store; artifacts load on first use.
+
+        Args:
+            store: the model store or its directory; by default the one of this checkout.
+            detector: by default the Caffe detector, from wherever its files are found.
+            limits: what an image may be.
+            interpreters: how many calls of one artifact may run at once.
+
+        Raises:
+            StoreError: no readable store there.
+            DetectorMissingError: the default detector's files were found nowhere.
+        """
+        self.store = store if isinstance(store, ModelStore) else ModelStore(store)
+        self.registry = Registry(self.store, interpreters)
+        self.detector: Detector = detector or CaffeDetector(find_detector_files())
+        self._limits = limits
+
+    def predict(
+        self,
+        image: ImageSource,
+        model: str = "mobilenet",
+        precision: str = "int8",
+        *,
+        faces: Faces = "largest",
+        no_face: NoFace = "error",
+    ) -> Prediction:
+        """Tell which emotions an image's faces show.
+
+        Args:
+            image: an encoded image (JPEG, PNG, WebP, BMP) or the path of one.
+            model: backbone, one of the store's.
+            precision: float32, float16 or int8.
+            faces: the ``largest`` face, ``all`` of them (largest first), or the ``whole``
+                picture, for pictures that already are face crops (no detection runs).
+            no_face: what to do where no face is found: ``error``, or take the ``whole`` picture.
+
+        Raises:
+            UnknownArtifactError, ArtifactUnavailableError: see Registry.get.
+            UnsupportedFormatError, UnreadableImageError, ImageTooLargeError,
+            ImageTooSmallError: see decode.
+            NoFaceError: no face was found and ``no_face`` is ``error``.
+        """
+        artifact = self.registry.get(model, precision)
+        seen = self.look(image, faces=faces, no_face=no_face)
+        watch = _Stopwatch(dict(seen.milliseconds))
+        with watch.stage("preprocess"):
+            tensors = _tensors(seen, artifact.record)
+        with watch.stage("inference"):
+            rows = artifact.run(tensors)
+        answers = tuple(FacePrediction(f, row) for f, row in zip(seen.faces, rows, strict=True))
+        return Prediction(artifact.record, seen, answers, watch.milliseconds)
+
+    def compare(
+        self,
+        image: ImageSource,
+        models: Sequence[str] = (),
+        precisions: Sequence[str] = (),
+        *,
+        repeats: int = 1,
+        faces: Literal["largest", "whole"] = "largest",
+        no_face: NoFace = "error",
+    ) -> Comparison:
+        """Show one face to several artifacts; the image is decoded and searched once.
+
+        Args:
+            image: as for ``predict``.
+            models: backbones to compare; none means all of the store's.
+            precisions: precisions to compare; none means all.
+            repeats: timed calls of each artifact, of which the median is reported.
+            faces: as for ``predict``.
+            no_face: as for ``predict``.
+
+        Raises:
+            The errors of ``predict``.
+        """
+        chosen = [self.registry.get(m, p) for m, p in self._choose(models, precisions)]
+        seen = self.look(image, faces=faces, no_face=no_face)
+        reference: dict[str, Probabilities] = {}
+        rows = []
+        for artifact in chosen:
+            tensors = _tensors(seen, artifact.record)
+            times = []
+            for _ in range(repeats):
+                start = time.perf_counter()
+                answer = artifact.run(tensors)[0]
+                times.append(1000 * (time.perf_counter() - start))
+            if artifact.record.precision == "float32":
+                reference[artifact.record.model] = answer
+            rows.append((artifact.record, answer, median(times)))
+        compared = [
+            _against_float32(record, FacePrediction(seen.faces[0], answer), milliseconds, reference)
+            for record, answer, milliseconds in rows
+        ]
+        return Comparison(seen, tuple(compared))
+
+    def look(
+        self, image: ImageSource, *, faces: Faces = "largest", no_face: NoFace = "error"
+    ) -> ImageFaces:
+        """Decode an image, find its faces and bring them into the backbones' common form."""
+        watch = _Stopwatch()
+        with watch.stage("decode"):
+            data = image if isinstance(image, bytes) else Path(image).read_bytes()
+            pixels = decode(data, self._limits)
+        with watch.stage("detect"):
+            found = self._find(pixels, faces, no_face)
+        with watch.stage("preprocess"):
+            crops = tuple(face_pixels(pixels, face.box if face else None) for face in found)
+        height, width = pixels.shape[:2]
+        return ImageFaces(width, height, found, crops, faces != "whole", watch.milliseconds)
+
+    def _find(self, pixels: Pixels, faces: Faces, no_face: NoFace) -> tuple[Face | None, ...]:
+        if faces == "whole":
+            return (None,)
+        found = self.detector.detect(pixels)
+        if not found:
+            if no_face == "whole":
+                return (None,)
+            raise NoFaceError(
+                "No face was found. If the picture already is a face crop, ask for faces=whole; "
+                "otherwise send one with a face that is upright and at least 1/15 of its height."
+            )
+        return tuple(found) if faces == "all" else (found[0],)
+
+    def _choose(self, models: Sequence[str], precisions: Sequence[str]) -> list[tuple[str, str]]:
+        known = [(r.model, r.precision) for r in self.store.records]
+        all_models = list(dict.fromkeys(model for model, _ in known))
+        pairs = [
+            (model, precision)
+            for model in (models or all_models)
+            for precision in (precisions or [p for m, p in known if m == model] or ["float32"])
+        ]
+        return list(dict.fromkeys(pairs))
+
+
+def _tensors(seen: ImageFaces, record: ArtifactRecord) -> Pixels:
+    return np.stack([face_tensor(face, record.input_size) for face in seen.pixels])
+
+
+def _against_float32(
+    record: ArtifactRecord,
+    prediction: FacePrediction,
+    milliseconds: float,
+    reference: dict[str, Probabilities],
+) -> ComparedArtifact:
+    agrees, difference = None, None
+    if record.model in reference:
+        twin = reference[record.model]
+        agrees = bool(twin.argmax() == prediction.probabilities.argmax())
+        difference = float(np.abs(twin - prediction.probabilities).max())
+    return ComparedArtifact(record, prediction, milliseconds, agrees, difference)

@@ -1,0 +1,45 @@
+"""What can go wrong, in the user's words.
+
+Every message says what was wrong and what to do about it. Nothing here knows HTTP: a
+table in the service maps these classes to status codes.
+"""
+
+
+class EmotionError(Exception):
+    """Base of every error this library raises on purpose."""
+
+
+class UnreadableImageError(EmotionError):
+    """The bytes claim to be an image of a served format but cannot be decoded."""
+
+
+class UnsupportedFormatError(EmotionError):
+    """The bytes are not an image of a served format."""
+
+
+class ImageTooLargeError(EmotionError):
+    """The image has more pixels than the limit."""
+
+
+class ImageTooSmallError(EmotionError):
+    """The image has fewer pixels than a face needs."""
+
+
+class NoFaceError(EmotionError):
+    """The detector found no face."""
+
+
+class UnknownArtifactError(EmotionError):
+    """No artifact of that model and precision is in the store."""
+
+
+class ArtifactUnavailableError(EmotionError):
+    """The store lists the artifact, but its file is missing, damaged or not ours to run."""
+
+
+class StoreError(EmotionError):
+    """The model store as a whole cannot be read or written."""
+
+
+class DetectorMissingError(EmotionError):
+    """The face detector's files were found nowhere, or are not the expected ones."""

@@ -1,0 +1,61 @@
+"""The one place that talks to LiteRT."""
+
+from typing import Any
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter as LiteRtInterpreter
+
+from emotion.arrays import Pixels, Probabilities
+from emotion.store import TensorSpec
+
+
+class Interpreter:
+    """One loaded artifact. Not thread-safe (LiteRT is not): one call at a time."""
+
+    def __init__(self, content: bytes, threads: int = 1) -> None:
+        """Load an artifact.
+
+        Args:
+            content: the ``.tflite`` file. Bytes rather than a mapped path, because what ran
+                through the checksum is then what runs, even if the file changes later.
+            threads: CPU threads of one call.
+
+        Raises:
+            ValueError: the content is not a model LiteRT can run.
+        """
+        try:
+            self._litert = LiteRtInterpreter(model_content=content, num_threads=threads)
+            self._litert.allocate_tensors()
+            (self._input,) = self._litert.get_input_details()
+            (self._output,) = self._litert.get_output_details()
+        except RuntimeError as error:
+            raise ValueError(f"not a model LiteRT can run: {error}") from error
+
+    @property
+    def input(self) -> TensorSpec:
+        """What the graph takes: uint8 pixels [1, size, size, 3]."""
+        return _spec(self._input)
+
+    @property
+    def output(self) -> TensorSpec:
+        """What the graph answers: float32 probabilities [1, 7]."""
+        return _spec(self._output)
+
+    def run(self, tensors: Pixels) -> Probabilities:
+        """Classify uint8 tensors [n, size, size, 3] into float32 probabilities [n, 7]."""
+        answers = np.empty((len(tensors), *self._output["shape"][1:]), np.float32)
+        for row, tensor in enumerate(tensors):
+            self._litert.set_tensor(self._input["index"], tensor[np.newaxis])
+            self._litert.invoke()
+            answers[row] = self._litert.get_tensor(self._output["index"])[0]
+        return answers
+
+
+def _spec(detail: dict[str, Any]) -> TensorSpec:
+    scale, zero_point = detail["quantization"]
+    return TensorSpec(
+        shape=tuple(detail["shape"].tolist()),
+        dtype=np.dtype(detail["dtype"]).name,
+        scale=float(scale),
+        zero_point=int(zero_point),
+    )

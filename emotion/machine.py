@@ -1,0 +1,22 @@
+"""Names the machine a number was measured on."""
+
+import platform
+from pathlib import Path
+
+
+def machine() -> str:
+    """Describe this CPU: its name, cores, and the instruction sets that decide int8's speed."""
+    try:
+        info = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return platform.processor() or platform.machine()
+    fields: dict[str, str] = {}
+    for line in info.splitlines():
+        name, _, value = line.partition(":")
+        fields.setdefault(name.strip(), value.strip())
+    flags = fields.get("flags", "").split()
+    sets = [name for name in ("avx2", "avx512f", "avx512_vnni", "avx_vnni") if name in flags]
+    cores = info.count("processor\t")
+    name = fields.get("model name", platform.machine())
+    family = f" family {fields['cpu family']}" if "cpu family" in fields else ""
+    return f"{name}{family}, {cores} cores, {' '.join(sets) or 'no AVX2'}"

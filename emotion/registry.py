@@ -1,0 +1,72 @@
+"""What is loaded, as opposed to what is on disk: artifacts and their interpreters."""
+
+import threading
+
+import numpy as np
+
+from emotion.arrays import Pixels, Probabilities
+from emotion.errors import ArtifactUnavailableError
+from emotion.interpreter import Interpreter
+from emotion.pool import Pool
+from emotion.store import ArtifactRecord, ModelStore
+
+
+class LoadedArtifact:
+    """A verified artifact and its interpreters, warmed."""
+
+    def __init__(self, record: ArtifactRecord, content: bytes, interpreters: int) -> None:
+        """Load at most ``interpreters``; raises ArtifactUnavailableError if it cannot run."""
+        self.record = record
+        self._content = content
+        self._interpreters = Pool(self._load, interpreters)
+
+    def run(self, tensors: Pixels) -> Probabilities:
+        """Classify uint8 [n, size, size, 3] into float32 [n, 7]; safe from any thread."""
+        with self._interpreters.lend() as interpreter:
+            return interpreter.run(tensors)
+
+    def fill(self) -> None:
+        """Load all interpreters now."""
+        self._interpreters.fill()
+
+    def _load(self) -> Interpreter:
+        name = f"{self.record.model}/{self.record.precision}"
+        try:
+            interpreter = Interpreter(self._content)
+        except ValueError as error:
+            raise ArtifactUnavailableError(f"{name}: {error}") from error
+        if (interpreter.input, interpreter.output) != (self.record.input, self.record.output):
+            raise ArtifactUnavailableError(
+                f"{name}: its tensors are not those the manifest describes: publish it again."
+            )
+        interpreter.run(np.zeros(interpreter.input.shape, np.uint8))  # the first call is slow
+        return interpreter
+
+
+class Registry:
+    """Loads artifacts of a store on first use and keeps them."""
+
+    def __init__(self, store: ModelStore, interpreters: int = 1) -> None:
+        """Serve ``store``; at most ``interpreters`` calls of one artifact run at once."""
+        self.store = store
+        self._interpreters = interpreters
+        self._loaded: dict[str, LoadedArtifact] = {}
+        self._lock = threading.Lock()
+
+    def get(self, model: str, precision: str) -> LoadedArtifact:
+        """Return the loaded artifact.
+
+        Raises:
+            UnknownArtifactError: the store has none of that name.
+            ArtifactUnavailableError: it has, but it cannot be run.
+        """
+        record = self.store.record(model, precision)
+        loaded = self._loaded.get(record.sha256)
+        if loaded is None:
+            with self._lock:
+                loaded = self._loaded.get(record.sha256)
+                if loaded is None:
+                    content = self.store.read(record)
+                    loaded = LoadedArtifact(record, content, self._interpreters)
+                    self._loaded[record.sha256] = loaded
+        return loaded
