@@ -1,0 +1,102 @@
+"""The backbones: one declared entry each, on one shared classifier.
+
+Keras's pre-trained weights expect their own normalisation (MobileNet -1..1; ResNet50 and
+VGG16 BGR with ImageNet's mean subtracted). It is declared here, beside the weights it
+belongs to, and becomes part of the graph, so that serving only ever sees uint8 pixels.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from emotion.errors import EmotionError
+from emotion.labels import EMOTIONS
+
+LOGITS = "logits"
+_IMAGENET_MEAN_BGR = (103.939, 116.779, 123.68)
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A convolutional base, the pixels it was pre-trained on, and the input it is used with."""
+
+    application: Callable[..., keras.Model]
+    scale: float  # normalised = pixel * scale + offset
+    offset: float | Sequence[float]
+    input_size: int
+
+
+BACKBONES = {
+    "mobilenet": Backbone(keras.applications.MobileNet, 1 / 127.5, -1.0, 96),
+    "resnet50": Backbone(
+        keras.applications.ResNet50, 1.0, [-mean for mean in _IMAGENET_MEAN_BGR], 96
+    ),
+    "vgg16": Backbone(keras.applications.VGG16, 1.0, [-mean for mean in _IMAGENET_MEAN_BGR], 96),
+}
+
+
+class WeightsError(EmotionError):
+    """Initial weights cannot be found, or do not fit the backbone."""
+
+
+def build_classifier(
+    name: str, input_size: int, init: str, dropout: float, classes: int = len(EMOTIONS)
+) -> keras.Model:
+    """Build uint8-ranged pixels [n, size, size, 3] -> probabilities [n, classes].
+
+    Args:
+        name: one of BACKBONES.
+        input_size: side of the input in pixels.
+        init: ``imagenet`` (Keras downloads the weights), ``random``, or the path of weights:
+            Keras's ``.weights.h5`` or ``.h5`` of the base, an ``.npz`` keyed by variable path, or
+            the ``.weights.h5`` of a classifier this package trained on other classes.
+        dropout: rate before the last layer.
+        classes: how many classes the last layer tells apart.
+
+    Raises:
+        WeightsError: the weights are missing or have another shape.
+    """
+    backbone = BACKBONES[name]
+    base = backbone.application(
+        include_top=False,
+        weights=None,
+        input_shape=(input_size, input_size, 3),
+        pooling="avg",
+        name="base",
+    )
+    _initialise(base, name, init)
+    pixels = keras.Input((input_size, input_size, 3), name="pixels")
+    normalised = keras.layers.Rescaling(backbone.scale, backbone.offset, name="normalise")(pixels)
+    features = keras.layers.Dropout(dropout, name="dropout")(base(normalised))
+    logits = keras.layers.Dense(classes, name=LOGITS)(features)
+    return keras.Model(pixels, keras.layers.Softmax(name="probabilities")(logits), name=name)
+
+
+def _initialise(base: keras.Model, name: str, init: str) -> None:
+    if init == "random":
+        return
+    if init == "imagenet":
+        source = BACKBONES[name].application(
+            include_top=False, weights="imagenet", input_shape=base.input_shape[1:], pooling="avg"
+        )
+        base.set_weights(source.get_weights())
+        return
+    path = Path(init)
+    if not path.is_file():
+        raise WeightsError(f"{path} does not exist: give --init imagenet, random or a file.")
+    try:
+        if path.suffix == ".npz":
+            _assign(base, np.load(path))
+        else:
+            base.load_weights(path)
+    except (ValueError, KeyError, OSError) as error:
+        raise WeightsError(f"{path} does not hold weights for {name}: {error}") from error
+
+
+def _assign(base: keras.Model, arrays: Any) -> None:
+    for variable in base.weights:
+        variable.assign(arrays[variable.path].astype("float32"))

@@ -1,0 +1,187 @@
+"""CK+ and FER2013, in their Kaggle layouts, to faces that went through the serving pipeline."""
+
+import hashlib
+import re
+import zipfile
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from emotion.arrays import Pixels
+from emotion.decode import decode
+from emotion.errors import EmotionError
+from emotion.faces import Detector
+from emotion.labels import EMOTIONS
+from emotion.preprocess import PIPELINE, face_pixels
+
+CKPLUS_KAGGLE = "shawon10/ckplus"
+CKPLUS_COUNTS = dict(zip(EMOTIONS, (135, 54, 177, 75, 207, 84, 249), strict=True))
+FER2013_CLASSES = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
+
+_CKPLUS_NAME = re.compile(r"(?P<subject>S\d{3})_(?P<sequence>\d{3})_(?P<frame>\d{8})\.png")
+Folder: TypeAlias = Path | zipfile.Path
+Split = Literal["train", "test"]
+
+
+class DatasetError(EmotionError):
+    """The dataset is missing, incomplete or not the expected one."""
+
+
+@dataclass(frozen=True)
+class FaceDataset:
+    """Faces after the serving pipeline, with what a fair split needs to know about each."""
+
+    faces: Pixels  # uint8 [n, 48, 48], grey, equalised
+    labels: npt.NDArray[np.int64]  # [n], indices into the classes
+    names: npt.NDArray[np.str_]  # [n], path inside the dataset
+    subjects: npt.NDArray[np.str_]  # [n], empty where the dataset does not tell
+    sequences: npt.NDArray[np.str_]  # [n], subject and sequence, empty likewise
+    fingerprint: str  # of the faces, labels and pipeline
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def save(self, path: Path) -> None:
+        """Write as a compressed ``.npz``."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            np.savez_compressed(file, **vars(self))
+
+    @classmethod
+    def load(cls, path: Path) -> "FaceDataset":
+        """Read what ``save`` wrote; raises DatasetError if there is none."""
+        if not path.is_file():
+            raise DatasetError(f"{path} does not exist: run `python -m training prepare` first.")
+        with np.load(path) as arrays:
+            fields = {name: arrays[name] for name in arrays.files}
+        return cls(**fields | {"fingerprint": str(fields["fingerprint"])})
+
+
+def load_ckplus(source: Path, detector: Detector | None = None) -> FaceDataset:
+    """Read CK+ (981 images of 118 subjects) and bring its faces into the serving pipeline.
+
+    Args:
+        source: Kaggle's ``ckplus.zip``, or a folder it was unpacked into.
+        detector: crops each face out of its picture; None where the pictures already are face
+            crops, as Kaggle's are.
+
+    Raises:
+        DatasetError: names the missing class, the missing images, or the unexpected file.
+    """
+    folder = _find_folder(_open(source), "anger", source)
+    files = [(label, file) for label in EMOTIONS for file in _images(folder, label, source)]
+    found = Counter(label for label, _ in files)
+    for label, expected in CKPLUS_COUNTS.items():
+        if found[label] != expected:
+            raise DatasetError(
+                f"{source}: the class {label} has {found[label]} images, CK+ has {expected}. "
+                f"Fetch the dataset again from Kaggle ({CKPLUS_KAGGLE})."
+            )
+    matches = [_CKPLUS_NAME.fullmatch(file.name) for _, file in files]
+    for (label, file), match in zip(files, matches, strict=True):
+        if match is None:
+            raise DatasetError(
+                f"{source}: {label}/{file.name} is not named like CK+'s images "
+                "(S010_004_00000017.png: subject, sequence, frame)."
+            )
+    named = [match for match in matches if match is not None]
+    return _dataset(
+        files,
+        EMOTIONS,
+        subjects=[match["subject"] for match in named],
+        sequences=[f"{match['subject']}_{match['sequence']}" for match in named],
+        source=source,
+        detector=detector,
+    )
+
+
+def load_fer2013(source: Path, split: Split) -> FaceDataset:
+    """Read FER2013's ``train`` (28,709) or ``test`` images (7,178, both official test sets).
+
+    Raises:
+        DatasetError: names the missing class.
+    """
+    folder = _find_folder(_open(source), "train", source) / split
+    files = [(label, file) for label in FER2013_CLASSES for file in _images(folder, label, source)]
+    nobody = [""] * len(files)
+    return _dataset(
+        files, FER2013_CLASSES, subjects=nobody, sequences=nobody, source=source, detector=None
+    )
+
+
+def fetch_ckplus() -> Path:
+    """Download CK+ from Kaggle and return its folder; raises DatasetError without internet."""
+    import kagglehub
+
+    try:
+        return Path(kagglehub.dataset_download(CKPLUS_KAGGLE))
+    except Exception as error:  # kagglehub passes on whatever its HTTP library raises
+        raise DatasetError(
+            f"CK+ could not be downloaded from Kaggle ({CKPLUS_KAGGLE}): {error}. Download it by "
+            "hand and give its path with --ckplus."
+        ) from error
+
+
+def _open(source: Path) -> Folder:
+    if source.is_dir():
+        return source
+    if zipfile.is_zipfile(source):
+        return zipfile.Path(source)
+    raise DatasetError(f"{source} is neither a folder nor a zip file.")
+
+
+def _find_folder(root: Folder, child: str, source: Path) -> Folder:
+    """Find the folder that holds ``child``: the root itself or one a level or two below."""
+    level: list[Folder] = [root]
+    for _ in range(3):
+        for folder in level:
+            if (folder / child).is_dir():
+                return folder
+        level = [sub for folder in level for sub in folder.iterdir() if sub.is_dir()]
+    raise DatasetError(f"{source} has no folder named {child}: is it the right dataset?")
+
+
+def _images(folder: Folder, label: str, source: Path) -> list[Folder]:
+    if not (folder / label).is_dir():
+        raise DatasetError(f"{source}: the class folder {label} is missing.")
+    return sorted((folder / label).iterdir(), key=lambda file: file.name)
+
+
+def _dataset(
+    files: list[tuple[str, Folder]],
+    classes: tuple[str, ...],
+    *,
+    subjects: list[str],
+    sequences: list[str],
+    source: Path,
+    detector: Detector | None,
+) -> FaceDataset:
+    faces = np.stack(list(_read_faces(files, source, detector)))
+    labels = np.array([classes.index(label) for label, _ in files])
+    content = (faces.tobytes(), labels.tobytes(), PIPELINE.fingerprint.encode())
+    return FaceDataset(
+        faces=faces,
+        labels=labels,
+        names=np.array([f"{label}/{file.name}" for label, file in files]),
+        subjects=np.array(subjects),
+        sequences=np.array(sequences),
+        fingerprint=hashlib.sha256(b"".join(content)).hexdigest()[:16],
+    )
+
+
+def _read_faces(
+    files: Iterable[tuple[str, Folder]], source: Path, detector: Detector | None
+) -> Iterator[Pixels]:
+    for label, file in tqdm(list(files), desc=f"reading {source.name}", unit="image"):
+        try:
+            image = decode(file.read_bytes())
+        except EmotionError as error:
+            raise DatasetError(f"{source}: {label}/{file.name}: {error}") from error
+        found = detector.detect(image) if detector else []
+        yield face_pixels(image, found[0].box if found else None)

@@ -1,0 +1,110 @@
+"""The converted artifacts themselves, run through ``emotion``, to numbers."""
+
+import csv
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.metrics import f1_score, recall_score
+
+from emotion.arrays import Pixels, Probabilities
+from emotion.interpreter import Interpreter
+from emotion.labels import EMOTIONS
+from emotion.machine import machine
+from emotion.store import Latency, Metrics
+
+Labels = npt.NDArray[np.int64]
+
+
+def probabilities_of(artifact: bytes, tensors: Pixels) -> Probabilities:
+    """Run an artifact on uint8 tensors [n, size, size, 3]; returns float32 [n, 7]."""
+    return Interpreter(artifact, threads=1).run(tensors)
+
+
+def metrics_of(probabilities: Probabilities, labels: Labels, protocol: str) -> Metrics:
+    """Score answers [n, 7] against the truth [n]."""
+    predicted = probabilities.argmax(axis=1)
+    correct = int((predicted == labels).sum())
+    low, high = wilson_interval(correct, len(labels))
+    classes = np.arange(len(EMOTIONS))
+    recall = recall_score(labels, predicted, labels=classes, average=None, zero_division=0)
+    return Metrics(
+        protocol=protocol,
+        images=len(labels),
+        accuracy=correct / len(labels),
+        accuracy_low=low,
+        accuracy_high=high,
+        macro_f1=f1_score(labels, predicted, labels=classes, average="macro", zero_division=0),
+        recall=dict(zip(EMOTIONS, recall.tolist(), strict=True)),
+        calibration_error=expected_calibration_error(probabilities, labels),
+    )
+
+
+def wilson_interval(successes: int, trials: int, z: float = 1.959964) -> tuple[float, float]:
+    """Return the 95 % interval of a proportion (Wilson 1927)."""
+    share = successes / trials
+    centre = share + z * z / (2 * trials)
+    spread = z * np.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
+    scale = 1 + z * z / trials
+    return max(0.0, float((centre - spread) / scale)), min(1.0, float((centre + spread) / scale))
+
+
+def expected_calibration_error(
+    probabilities: Probabilities, labels: Labels, bins: int = 15
+) -> float:
+    """Mean distance of confidence and accuracy over equal-width bins (Guo et al. 2017)."""
+    confidence = probabilities.max(axis=1)
+    correct = probabilities.argmax(axis=1) == labels
+    which = np.minimum((confidence * bins).astype(int), bins - 1)
+    gaps = [
+        (which == b).mean() * abs(correct[which == b].mean() - confidence[which == b].mean())
+        for b in np.unique(which)
+    ]
+    return float(sum(gaps))
+
+
+def latency_of(artifact: bytes, tensors: Pixels, calls: int = 200) -> Latency:
+    """Time single images on one thread, warm."""
+    interpreter = Interpreter(artifact, threads=1)
+    times = []
+    for call in range(calls + 20):
+        tensor = tensors[call % len(tensors)][np.newaxis]
+        start = time.perf_counter()
+        interpreter.run(tensor)
+        times.append(1000 * (time.perf_counter() - start))
+    p50, p95, p99 = np.percentile(times[20:], (50, 95, 99)).round(3).tolist()
+    return Latency(
+        p50_ms=p50,
+        p95_ms=p95,
+        p99_ms=p99,
+        machine=machine(),
+        date=datetime.now(UTC).date().isoformat(),
+    )
+
+
+@dataclass(frozen=True)
+class PredictionRow:
+    """One image's truth and an artifact's answer."""
+
+    image: str
+    subject: str
+    sequence: str
+    label: str
+    precision: str
+    probabilities: tuple[float, ...]
+
+
+def write_predictions(path: Path, rows: list[PredictionRow]) -> None:
+    """Write raw answers, from which every table can be computed again, as CSV."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        head = ("image", "subject", "sequence", "precision", "label", "predicted")
+        writer.writerow((*head, *EMOTIONS))
+        for row in rows:
+            predicted = EMOTIONS[int(np.argmax(row.probabilities))]
+            numbers = [f"{p:.5f}" for p in row.probabilities]
+            known = (row.image, row.subject, row.sequence, row.precision, row.label)
+            writer.writerow((*known, predicted, *numbers))

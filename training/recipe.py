@@ -1,0 +1,32 @@
+"""Everything that decides what a training run produces, as one value."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Recipe(BaseModel):
+    """Two phases: the new head on a frozen base, then the whole network at a lower rate.
+
+    Each field but ``model`` is an option of ``python -m training train`` of the same name.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    input_size: int = Field(ge=32, description="side of the input in pixels")
+    init: str = Field(
+        default="imagenet", description="imagenet (Keras downloads it), random, or a weights file"
+    )
+    seed: int = Field(default=7, description="of everything random")
+    batch_size: int = Field(default=32, ge=2, description="images a step")
+    head_epochs: int = Field(default=2, ge=0, description="epochs of the head alone")
+    head_rate: float = Field(default=1e-3, gt=0, description="learning rate of the head alone")
+    epochs: int = Field(default=20, ge=1, description="epochs of the whole network at most")
+    rate: float = Field(
+        default=5e-4, gt=0, description="peak of its cosine schedule after a linear warm-up"
+    )
+    weight_decay: float = Field(default=1e-4, ge=0, description="AdamW's")
+    label_smoothing: float = Field(default=0.1, ge=0, lt=1, description="of the one-hot labels")
+    dropout: float = Field(default=0.3, ge=0, lt=1, description="rate before the last layer")
+    patience: int = Field(
+        default=8, ge=1, description="epochs without a lower validation loss before stopping"
+    )

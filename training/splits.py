@@ -1,0 +1,38 @@
+"""Subject-disjoint splits: no person is on both sides.
+
+CK+'s frames are the last three of each sequence, near-copies of one another, so a random
+split over images puts each test image's twin into training.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.model_selection import StratifiedGroupKFold
+
+from training.datasets import FaceDataset
+
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class DataSplit:
+    """Indices into a dataset; the subjects of the three parts are disjoint."""
+
+    train: Indices
+    validation: Indices
+    test: Indices
+
+
+def subject_split(dataset: FaceDataset, seed: int, folds: int = 7, fold: int = 0) -> DataSplit:
+    """Split by subject, classes balanced, into ``folds`` parts: one to test, one to validate.
+
+    Scikit-learn's StratifiedGroupKFold. Fold ``fold`` is the test part and the following one
+    validates; the rest trains.
+    """
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    blank = np.zeros(len(dataset))
+    parts = [test for _, test in splitter.split(blank, dataset.labels, dataset.subjects)]
+    following = (fold + 1) % folds
+    rest = [part for i, part in enumerate(parts) if i not in (fold, following)]
+    return DataSplit(np.sort(np.concatenate(rest)), parts[following], parts[fold])

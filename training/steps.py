@@ -1,0 +1,159 @@
+"""The steps of a run, each from what the one before it left in the workspace."""
+
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from emotion.arrays import Pixels
+from emotion.assets import find_detector_files
+from emotion.faces import CaffeDetector
+from emotion.labels import EMOTIONS
+from emotion.machine import machine
+from emotion.preprocess import face_tensor
+from emotion.store import PRECISIONS, TrainingRun
+from training.calibrate import fold_temperature
+from training.datasets import FaceDataset, load_ckplus, load_fer2013
+from training.evaluate import (
+    PredictionRow,
+    latency_of,
+    metrics_of,
+    probabilities_of,
+    write_predictions,
+)
+from training.fit import fit
+from training.quantize import CALIBRATION_IMAGES, quantize
+from training.recipe import Recipe
+from training.splits import subject_split
+from training.workspace import Evaluation, TrainedModel, Workspace
+
+SPLIT_SEED = 7
+
+
+def prepare(ckplus: Path, workspace: Workspace, detect: bool, data_dir: Path | None) -> None:
+    """Bring CK+'s faces into the serving pipeline, once for all models."""
+    detector = CaffeDetector(find_detector_files(data_dir=data_dir)) if detect else None
+    load_ckplus(ckplus, detector).save(workspace.dataset)
+
+
+def train(recipe: Recipe, workspace: Workspace) -> None:
+    """Fit, calibrate, and leave weights and log."""
+    dataset = FaceDataset.load(workspace.dataset)
+    split = subject_split(dataset, SPLIT_SEED)
+    folder = workspace.folder(recipe.model)
+    model, progress = fit(
+        recipe, dataset, split.train, split.validation, folder / "checkpoint", len(EMOTIONS)
+    )
+    held_out = _tensors(dataset.faces[split.validation], recipe.input_size)
+    answers = model.predict(held_out.astype(np.float32), verbose=0)
+    temperature = fold_temperature(model, answers, dataset.labels[split.validation])
+    model.save_weights(workspace.weights(recipe.model))
+    log = TrainedModel(
+        run=TrainingRun(
+            git_commit=_git_commit(),
+            seed=recipe.seed,
+            data_fingerprint=dataset.fingerprint,
+            recipe=recipe.model_dump(),
+        ),
+        temperature=temperature,
+        epochs=progress.epoch,
+        best_epoch=progress.best_epoch,
+        seconds=progress.seconds,
+        machine=machine(),
+        packages={name: version(name) for name in ("tensorflow", "keras", "numpy")},
+        history=progress.history,
+    )
+    workspace.log(recipe.model).write_text(log.model_dump_json(indent=1))
+
+
+def quantize_model(model: str, workspace: Workspace) -> None:
+    """Convert the trained weights to the three artifacts."""
+    recipe = _trained_recipe(model, workspace)
+    dataset = FaceDataset.load(workspace.dataset)
+    train_part = subject_split(dataset, SPLIT_SEED).train
+    chosen = np.random.default_rng(recipe.seed).permutation(train_part)[:CALIBRATION_IMAGES]
+    calibration = _tensors(dataset.faces[chosen], recipe.input_size)
+    quantize(recipe, workspace.weights(model), calibration, workspace.folder(model))
+
+
+def evaluate(model: str, workspace: Workspace) -> Evaluation:
+    """Measure the artifacts on subjects that neither trained nor chose the model."""
+    recipe = _trained_recipe(model, workspace)
+    dataset = FaceDataset.load(workspace.dataset)
+    test = subject_split(dataset, SPLIT_SEED).test
+    labels = dataset.labels[test]
+    tensors = _tensors(dataset.faces[test], recipe.input_size)
+    subjects = len(set(dataset.subjects[test].tolist()))
+    protocol = f"CK+, {subjects} subjects held out from training and validation"
+    contents = {p: workspace.read(workspace.artifact(model, p), "quantize") for p in PRECISIONS}
+    answers = {p: probabilities_of(content, tensors) for p, content in contents.items()}
+    same = {p: a.argmax(1) == answers["float32"].argmax(1) for p, a in answers.items()}
+    evaluation = Evaluation(
+        metrics={p: metrics_of(a, labels, protocol) for p, a in answers.items()},
+        latency={p: latency_of(content, tensors) for p, content in contents.items()},
+        agreement_with_float32={p: float(agrees.mean()) for p, agrees in same.items()},
+    )
+    workspace.evaluation(model).write_text(evaluation.model_dump_json(indent=1))
+    rows = [
+        PredictionRow(
+            image=str(dataset.names[image]),
+            subject=str(dataset.subjects[image]),
+            sequence=str(dataset.sequences[image]),
+            label=EMOTIONS[dataset.labels[image]],
+            precision=precision,
+            probabilities=tuple(row.tolist()),
+        )
+        for precision, rows_of_precision in answers.items()
+        for image, row in zip(test, rows_of_precision, strict=True)
+    ]
+    write_predictions(workspace.predictions(model), rows)
+    return evaluation
+
+
+def pretrain(recipe: Recipe, fer2013: Path, workspace: Workspace) -> Path:
+    """Fit the backbone on FER2013 and return the weights of its base, for ``train --init``.
+
+    Args:
+        recipe: its ``init`` is where this stage itself starts from.
+        fer2013: Kaggle's zip or folder.
+        workspace: receives the weights.
+    """
+    learn, held_out = (load_fer2013(fer2013, part) for part in ("train", "test"))
+    both = FaceDataset(
+        **{
+            name: np.concatenate([getattr(learn, name), getattr(held_out, name)])
+            for name in ("faces", "labels", "names", "subjects", "sequences")
+        },
+        fingerprint=learn.fingerprint + held_out.fingerprint,
+    )
+    indices = np.arange(len(both))
+    public = np.char.find(both.names, "PublicTest") >= 0
+    folder = workspace.folder(recipe.model) / "fer2013"
+    model, progress = fit(recipe, both, indices[: len(learn)], indices[public], folder, classes=7)
+    private = np.char.find(both.names, "PrivateTest") >= 0
+    tensors = _tensors(both.faces[private], recipe.input_size)
+    answers = model.predict(tensors, verbose=0)
+    accuracy = (answers.argmax(axis=1) == both.labels[private]).mean()
+    log = {"recipe": recipe.model_dump(), "private_test_accuracy": round(float(accuracy), 4)}
+    print(f"FER2013 private test: {accuracy:.1%} after {progress.seconds / 60:.0f} minutes", log)
+    base = folder / "base.weights.h5"
+    model.get_layer("base").save_weights(base)
+    return base
+
+
+def _trained_recipe(model: str, workspace: Workspace) -> Recipe:
+    log = TrainedModel.model_validate_json(workspace.read(workspace.log(model), "train"))
+    return Recipe.model_validate(log.run.recipe)
+
+
+def _tensors(faces: Pixels, input_size: int) -> Pixels:
+    return np.stack([face_tensor(face, input_size) for face in faces])
+
+
+def _git_commit() -> str:
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"

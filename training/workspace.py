@@ -1,0 +1,76 @@
+"""Where a run keeps what one step leaves for the next."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from emotion.store import Latency, Metrics, Precision, TrainingRun
+from training.datasets import DatasetError
+
+
+class TrainedModel(BaseModel):
+    """The log of a training run: everything needed to repeat it, and how it went."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    run: TrainingRun
+    temperature: float
+    epochs: int
+    best_epoch: int
+    seconds: float
+    machine: str
+    packages: dict[str, str]
+    history: list[dict[str, float]]
+
+
+class Evaluation(BaseModel):
+    """What the artifacts of one model measured."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    metrics: dict[Precision, Metrics]
+    latency: dict[Precision, Latency]
+    agreement_with_float32: dict[Precision, float]
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The files of one run: prepared data, and a folder per model."""
+
+    root: Path
+
+    @property
+    def dataset(self) -> Path:
+        """What ``prepare`` writes."""
+        return self.root / "ckplus.npz"
+
+    def folder(self, model: str) -> Path:
+        """Everything about one model."""
+        return self.root / model
+
+    def weights(self, model: str) -> Path:
+        """The calibrated weights ``train`` leaves."""
+        return self.folder(model) / "final.weights.h5"
+
+    def log(self, model: str) -> Path:
+        """The TrainedModel ``train`` leaves."""
+        return self.folder(model) / "train.json"
+
+    def artifact(self, model: str, precision: Precision) -> Path:
+        """What ``quantize`` leaves."""
+        return self.folder(model) / f"{precision}.tflite"
+
+    def evaluation(self, model: str) -> Path:
+        """The Evaluation ``evaluate`` leaves."""
+        return self.folder(model) / "evaluation.json"
+
+    def predictions(self, model: str) -> Path:
+        """The raw answers ``evaluate`` leaves."""
+        return self.folder(model) / "predictions.csv"
+
+    def read(self, path: Path, step: str) -> bytes:
+        """Read what an earlier step left; raises DatasetError naming that step if it did not."""
+        if not path.is_file():
+            raise DatasetError(f"{path} does not exist: run `python -m training {step}` first.")
+        return path.read_bytes()
