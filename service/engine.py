@@ -1,0 +1,92 @@
+"""Runs the computing part of requests off the event loop, bounded in number and in time."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from emotion.errors import EmotionError
+
+T = TypeVar("T")
+
+
+class OverloadedError(EmotionError):
+    """Too many requests are waiting."""
+
+
+class DeadlineError(EmotionError):
+    """The request could not be computed in time."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Milliseconds a piece of work waited for a thread, and took in all, waiting included."""
+
+    queue: float
+    total: float
+
+
+class Engine:
+    """A thread per core and a bounded queue before them.
+
+    OpenCV, Pillow and LiteRT release Python's lock while they compute, so threads really run
+    in parallel, and share one copy of every model.
+    """
+
+    def __init__(self, threads: int, max_waiting: int, deadline_seconds: float) -> None:
+        """Start with ``threads`` threads; at most ``max_waiting`` requests wait for one."""
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="engine")
+        self._capacity = threads + max_waiting
+        self._deadline = deadline_seconds
+        self._admitted = 0
+
+    async def run(self, work: Callable[[], T]) -> tuple[T, Timing]:
+        """Compute ``work()`` in a thread.
+
+        Returns:
+            Its result, and how long that took.
+
+        Raises:
+            OverloadedError: the queue is full.
+            DeadlineError: no result within the deadline. Work that had already begun goes on to
+                its end, and counts against the capacity until then.
+        """
+        if self._admitted >= self._capacity:
+            raise OverloadedError("The service is at its limit: send the request again later.")
+        submitted = time.perf_counter()
+        waited = 0.0
+
+        def timed() -> T:
+            nonlocal waited
+            waited = _milliseconds_since(submitted)
+            return work()
+
+        loop = asyncio.get_running_loop()
+        self._admitted += 1
+        future = self._pool.submit(timed)
+        future.add_done_callback(lambda _: self._release_on(loop, future))
+        try:
+            result = await asyncio.wait_for(asyncio.wrap_future(future), self._deadline)
+        except TimeoutError as error:
+            raise DeadlineError(
+                f"No answer within {self._deadline:g} seconds: send a smaller picture, or send it "
+                "again later."
+            ) from error
+        return result, Timing(waited, _milliseconds_since(submitted))
+
+    def close(self) -> None:
+        """Wait for what is running, drop what waits."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _release_on(self, loop: asyncio.AbstractEventLoop, future: "Future[T]") -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(self._release)
+
+    def _release(self) -> None:
+        self._admitted -= 1
+
+
+def _milliseconds_since(start: float) -> float:
+    return 1000 * (time.perf_counter() - start)

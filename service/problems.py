@@ -1,0 +1,109 @@
+"""Errors to RFC 9457 problem documents: the one place where error classes meet status codes."""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from asgi_correlation_id import correlation_id
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from emotion import errors
+from service.engine import DeadlineError, OverloadedError
+from service.schemas import Problem
+from service.upload import BadUploadError, BodyTooLargeError, UnsupportedBodyError
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 1
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class _Kind:
+    status: int
+    name: str
+    title: str
+
+
+KINDS: dict[type[errors.EmotionError], _Kind] = {
+    BadUploadError: _Kind(400, "bad-upload", "Not exactly one image in the request"),
+    errors.UnreadableImageError: _Kind(400, "unreadable-image", "The image cannot be decoded"),
+    errors.ImageTooSmallError: _Kind(400, "image-too-small", "The image has too few pixels"),
+    errors.UnknownArtifactError: _Kind(404, "unknown-artifact", "No such model or precision"),
+    BodyTooLargeError: _Kind(413, "body-too-large", "The request body has too many bytes"),
+    errors.ImageTooLargeError: _Kind(413, "image-too-large", "The image has too many pixels"),
+    UnsupportedBodyError: _Kind(415, "unsupported-body", "The content type is not served"),
+    errors.UnsupportedFormatError: _Kind(415, "unsupported-format", "Not a served image format"),
+    errors.NoFaceError: _Kind(422, "no-face", "No face was found"),
+    errors.ArtifactUnavailableError: _Kind(503, "artifact-unavailable", "The artifact cannot run"),
+    OverloadedError: _Kind(503, "overloaded", "Too many requests at once"),
+    DeadlineError: _Kind(504, "deadline-passed", "No answer in time"),
+}
+_INVALID = _Kind(422, "invalid-parameter", "A parameter is not valid")
+_INTERNAL = _Kind(500, "internal-error", "The service made a mistake")
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Answer every error of the app with a problem document."""
+    app.add_exception_handler(errors.EmotionError, _on_emotion_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(Exception, _on_bug)
+
+
+def problem_responses(*kinds: type[errors.EmotionError]) -> dict[int | str, dict[str, Any]]:
+    """Describe errors for OpenAPI; invalid parameters are always among them."""
+    described = [*(KINDS[kind] for kind in kinds), _INVALID]
+    responses: dict[int | str, dict[str, Any]] = {}
+    for status in sorted({kind.status for kind in described}):
+        names = [f"`{kind.name}`: {kind.title}." for kind in described if kind.status == status]
+        responses[status] = {
+            "description": " ".join(names),
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+    return responses
+
+
+def _on_emotion_error(request: Request, error: Exception) -> JSONResponse:
+    kind = next(KINDS[cls] for cls in type(error).__mro__ if cls in KINDS)
+    if kind.status >= 500:
+        _log.warning("refused", problem=kind.name, detail=str(error))
+    headers = {}
+    if kind.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if kind.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        headers["Connection"] = "close"
+    return _answer(kind, str(error), headers)
+
+
+def _on_invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 (registered for nothing else)
+    details = [f"{e['loc'][-1]}: {e['msg']}" for e in error.errors()]
+    return _answer(_INVALID, "; ".join(details) + ".")
+
+
+def _on_http_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 (registered for nothing else)
+    title = HTTPStatus(error.status_code).phrase
+    kind = _Kind(error.status_code, title.lower().replace(" ", "-"), title)
+    detail = f"{request.method} {request.url.path}: {title}. See /docs for what is served."
+    return _answer(kind, detail, dict(error.headers or {}))
+
+
+def _on_bug(request: Request, error: Exception) -> JSONResponse:
+    detail = "This is a bug: report it with the request id, it is in the service's log."
+    return _answer(_INTERNAL, detail)
+
+
+def _answer(kind: _Kind, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    problem = Problem(
+        type=f"urn:problem-type:emotion:{kind.name}",
+        title=kind.title,
+        status=kind.status,
+        detail=detail,
+        request_id=correlation_id.get(),
+    )
+    return JSONResponse(problem.model_dump(), kind.status, headers, MEDIA_TYPE)

@@ -1,0 +1,238 @@
+"""What goes over the wire."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, PlainSerializer
+
+from emotion.classifier import ComparedArtifact, Comparison, FacePrediction, ImageFaces, Prediction
+from emotion.labels import EMOTIONS
+from emotion.store import ArtifactRecord
+from service.engine import Timing
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Milliseconds = Annotated[float, PlainSerializer(lambda value: round(value, 3))]
+
+
+class Box(BaseModel):
+    """Pixels of the upright image, clipped to it."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+class ImageSize(BaseModel):
+    """Pixels, after EXIF orientation."""
+
+    width: int
+    height: int
+
+
+class FaceAnswer(BaseModel):
+    """One face. Box and score are null where the whole image was taken as the face."""
+
+    box: Box | None
+    score: float | None = Field(description="the detector's, 0..1")
+    emotion: str
+    confidence: Probability
+    probabilities: dict[str, Probability]
+
+    @classmethod
+    def of(cls, answer: FacePrediction, image: ImageFaces) -> "FaceAnswer":
+        """Translate from the library."""
+        box = answer.face.box.clipped(image.width, image.height) if answer.face else None
+        return cls(
+            box=Box(**vars(box)) if box else None,
+            score=answer.face.score if answer.face else None,
+            emotion=answer.emotion,
+            confidence=answer.confidence,
+            probabilities=dict(zip(EMOTIONS, answer.probabilities.tolist(), strict=True)),
+        )
+
+
+class StageLatency(BaseModel):
+    """Milliseconds spent in each stage on the server."""
+
+    decode: Milliseconds
+    detect: Milliseconds
+    preprocess: Milliseconds
+    queue: Milliseconds = Field(description="waiting for a thread")
+    inference: Milliseconds
+    total: Milliseconds = Field(description="from the complete upload to the answer")
+
+
+class PredictAnswer(BaseModel):
+    """What one artifact says about the faces of an image."""
+
+    model: str
+    precision: str
+    version: str = Field(description="first 12 hex digits of the artifact's SHA-256")
+    request_id: str | None
+    image: ImageSize
+    detector: str | None = Field(description="null where none ran")
+    faces: list[FaceAnswer] = Field(description="largest first")
+    latency_ms: StageLatency
+
+    @classmethod
+    def of(
+        cls, prediction: Prediction, detector: str, timing: Timing, request_id: str | None
+    ) -> "PredictAnswer":
+        """Translate from the library."""
+        image = prediction.image
+        return cls(
+            model=prediction.artifact.model,
+            precision=prediction.artifact.precision,
+            version=prediction.artifact.version,
+            request_id=request_id,
+            image=ImageSize(width=image.width, height=image.height),
+            detector=detector if image.searched else None,
+            faces=[FaceAnswer.of(face, image) for face in prediction.faces],
+            latency_ms=StageLatency(**prediction.milliseconds, **vars(timing)),
+        )
+
+
+class ArtifactAnswer(BaseModel):
+    """One artifact's answer in a comparison."""
+
+    model: str
+    precision: str
+    version: str
+    emotion: str
+    confidence: Probability
+    probabilities: dict[str, Probability]
+    latency_ms: Milliseconds = Field(description="of the network alone: median over the repeats")
+    bytes: int
+    accuracy: float = Field(description="stored with the artifact; see /models for its protocol")
+    agrees_with_float32: bool | None = Field(
+        description="same top emotion as the model's float32; null where that was not compared"
+    )
+    largest_difference: float | None = Field(
+        description="of any probability, to the model's float32"
+    )
+
+    @classmethod
+    def of(cls, compared: ComparedArtifact) -> "ArtifactAnswer":
+        """Translate from the library."""
+        record, answer = compared.artifact, compared.prediction
+        return cls(
+            model=record.model,
+            precision=record.precision,
+            version=record.version,
+            emotion=answer.emotion,
+            confidence=answer.confidence,
+            probabilities=dict(zip(EMOTIONS, answer.probabilities.tolist(), strict=True)),
+            latency_ms=compared.milliseconds,
+            bytes=record.bytes,
+            accuracy=record.metrics.accuracy,
+            agrees_with_float32=compared.agrees_with_float32,
+            largest_difference=compared.largest_difference,
+        )
+
+
+class ModelAgreement(BaseModel):
+    """How far a model's smaller precisions are from its float32, on this image."""
+
+    agreement: float = Field(description="share of the other precisions with the same top emotion")
+    largest_difference: float = Field(description="of any probability of any of them")
+
+
+class CompareLatency(BaseModel):
+    """Milliseconds spent in each stage on the server; inference is each artifact's own."""
+
+    decode: Milliseconds
+    detect: Milliseconds
+    preprocess: Milliseconds
+    queue: Milliseconds
+    total: Milliseconds
+
+
+class CompareAnswer(BaseModel):
+    """What several artifacts say about the largest face."""
+
+    request_id: str | None
+    image: ImageSize
+    detector: str | None
+    box: Box | None
+    artifacts: list[ArtifactAnswer]
+    models: dict[str, ModelAgreement] = Field(description="those whose float32 was compared")
+    latency_ms: CompareLatency
+
+    @classmethod
+    def of(
+        cls, comparison: Comparison, detector: str, timing: Timing, request_id: str | None
+    ) -> "CompareAnswer":
+        """Translate from the library."""
+        image = comparison.image
+        face = image.faces[0]
+        box = face.box.clipped(image.width, image.height) if face else None
+        artifacts = [ArtifactAnswer.of(compared) for compared in comparison.artifacts]
+        return cls(
+            request_id=request_id,
+            image=ImageSize(width=image.width, height=image.height),
+            detector=detector if image.searched else None,
+            box=Box(**vars(box)) if box else None,
+            artifacts=artifacts,
+            models=_agreement(artifacts),
+            latency_ms=CompareLatency(**image.milliseconds, **vars(timing)),
+        )
+
+
+def _agreement(artifacts: list[ArtifactAnswer]) -> dict[str, ModelAgreement]:
+    others: dict[str, list[ArtifactAnswer]] = {}
+    for artifact in artifacts:
+        if artifact.precision != "float32" and artifact.largest_difference is not None:
+            others.setdefault(artifact.model, []).append(artifact)
+    return {
+        model: ModelAgreement(
+            agreement=sum(bool(a.agrees_with_float32) for a in group) / len(group),
+            largest_difference=max(a.largest_difference or 0.0 for a in group),
+        )
+        for model, group in others.items()
+    }
+
+
+class ArtifactSummary(BaseModel):
+    """One artifact of the store."""
+
+    version: str
+    record: ArtifactRecord
+
+
+class ModelList(BaseModel):
+    """The store's artifacts."""
+
+    classes: tuple[str, ...] = EMOTIONS
+    pipeline_fingerprint: str
+    artifacts: list[ArtifactSummary]
+
+
+class ModelDetail(ArtifactSummary):
+    """One artifact with its model's card."""
+
+    card: str = Field(description="Markdown")
+
+
+class Live(BaseModel):
+    """The process answers."""
+
+    status: Literal["alive"] = "alive"
+
+
+class Ready(BaseModel):
+    """Whether requests can be served, and with what."""
+
+    status: Literal["ready", "degraded", "unavailable"]
+    detector: str
+    artifacts: list[str] = Field(description="loaded: model/precision@version")
+    unavailable: dict[str, str] = Field(description="artifacts that cannot run, and why")
+
+
+class Problem(BaseModel):
+    """An RFC 9457 problem document."""
+
+    type: str = Field(description="stable name of the problem, as a URN")
+    title: str
+    status: int
+    detail: str = Field(description="what was wrong, and what to do")
+    request_id: str | None
