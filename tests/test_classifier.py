@@ -1,0 +1,99 @@
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emotion import EMOTIONS, Classifier
+from emotion.errors import NoFaceError, UnknownArtifactError
+from tests.conftest import ROOT
+
+
+def test_three_lines_are_enough() -> None:
+    from emotion import Classifier
+
+    classifier = Classifier()
+    assert classifier.predict(ROOT / "examples" / "astronaut.jpg").emotion == "happy"
+
+
+def test_every_artifact_sees_the_smile(classifier: Classifier, photo: bytes) -> None:
+    for record in classifier.store.records:
+        prediction = classifier.predict(photo, record.model, record.precision)
+        (face,) = prediction.faces
+        assert face.emotion == "happy"
+        assert face.probabilities.shape == (len(EMOTIONS),)
+        assert face.probabilities.sum() == pytest.approx(1, abs=0.02)
+        assert face.confidence == face.probabilities.max()
+        assert prediction.artifact == record
+
+
+def test_a_path_and_its_bytes_answer_alike(
+    classifier: Classifier, photo: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(photo)
+    answers = [classifier.predict(source).faces[0] for source in (photo, path, str(path))]
+    assert all(np.array_equal(a.probabilities, answers[0].probabilities) for a in answers)
+
+
+def test_all_faces_of_a_collage(classifier: Classifier, collage: bytes) -> None:
+    prediction = classifier.predict(collage, faces="all")
+    assert len(prediction.faces) == 3
+    assert {face.emotion for face in prediction.faces} == {"happy"}
+    assert len(classifier.predict(collage).faces) == 1
+
+
+def test_no_face_is_an_error_or_the_whole_picture(
+    classifier: Classifier, no_face_photo: bytes
+) -> None:
+    with pytest.raises(NoFaceError, match="faces=whole"):
+        classifier.predict(no_face_photo)
+    prediction = classifier.predict(no_face_photo, no_face="whole")
+    assert prediction.faces[0].face is None
+    whole = classifier.predict(no_face_photo, faces="whole")
+    assert np.array_equal(prediction.faces[0].probabilities, whole.faces[0].probabilities)
+
+
+def test_stages_add_up(classifier: Classifier, photo: bytes) -> None:
+    stages = classifier.predict(photo).milliseconds
+    assert set(stages) == {"decode", "detect", "preprocess", "inference"}
+    assert all(value > 0 for value in stages.values())
+
+
+def test_compare_answers_as_predict_does(classifier: Classifier, photo: bytes) -> None:
+    comparison = classifier.compare(photo, repeats=3)
+    assert len(comparison.artifacts) == len(classifier.store.records)
+    for compared in comparison.artifacts:
+        record = compared.artifact
+        alone = classifier.predict(photo, record.model, record.precision).faces[0]
+        assert np.array_equal(alone.probabilities, compared.prediction.probabilities)
+        assert compared.milliseconds > 0
+        if record.precision == "float32":
+            assert (compared.agrees_with_float32, compared.largest_difference) == (True, 0)
+        else:
+            assert compared.largest_difference < 0.2
+
+
+def test_compare_without_float32_has_no_reference(classifier: Classifier, photo: bytes) -> None:
+    (compared,) = classifier.compare(photo, ["mobilenet"], ["int8"]).artifacts
+    assert compared.agrees_with_float32 is None
+    assert compared.largest_difference is None
+
+
+def test_compare_refuses_unknown_names(classifier: Classifier, photo: bytes) -> None:
+    with pytest.raises(UnknownArtifactError, match="mobilenet/int4"):
+        classifier.compare(photo, ["mobilenet"], ["int8", "int4"])
+    with pytest.raises(UnknownArtifactError, match="alexnet"):
+        classifier.compare(photo, ["alexnet"])
+
+
+def test_threads_get_the_sequential_answers(
+    classifier: Classifier, photo: bytes, collage: bytes
+) -> None:
+    records = classifier.store.records
+    jobs = [(image, r.model, r.precision) for image in (photo, collage) for r in records] * 4
+    alone = [classifier.predict(*job).faces[0].probabilities for job in jobs]
+    with ThreadPoolExecutor(8) as threads:
+        together = list(threads.map(lambda job: classifier.predict(*job), jobs))
+    for expected, prediction in zip(alone, together, strict=True):
+        assert np.array_equal(prediction.faces[0].probabilities, expected)

@@ -1,0 +1,125 @@
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emotion.labels import EMOTIONS
+from tests.synthetic import write_ckplus
+from training.datasets import CKPLUS_COUNTS, DatasetError, FaceDataset, load_ckplus, load_fer2013
+from training.splits import subject_split
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_ckplus(tmp_path_factory.mktemp("data") / "ckplus.zip")
+
+
+@pytest.fixture(scope="module")
+def unpacked(archive: Path) -> Path:
+    with zipfile.ZipFile(archive) as content:
+        content.extractall(archive.parent / "unpacked")
+    return archive.parent / "unpacked"
+
+
+@pytest.fixture
+def broken(unpacked: Path, tmp_path: Path) -> Path:
+    """A copy to break."""
+    return Path(shutil.copytree(unpacked, tmp_path / "copy"))
+
+
+def check_ckplus(dataset: FaceDataset) -> None:
+    counts = {label: int((dataset.labels == i).sum()) for i, label in enumerate(EMOTIONS)}
+    assert counts == CKPLUS_COUNTS
+    assert dataset.faces.shape == (981, 128, 128)
+    for name, subject, sequence in zip(
+        dataset.names, dataset.subjects, dataset.sequences, strict=True
+    ):
+        assert f"/{sequence}_" in name
+        assert sequence.startswith(f"{subject}_")
+
+
+def test_zip_and_folder_are_the_same_dataset(archive: Path, unpacked: Path) -> None:
+    zipped, folder = load_ckplus(archive), load_ckplus(unpacked)
+    check_ckplus(zipped)
+    assert zipped.fingerprint == folder.fingerprint
+    assert load_ckplus(unpacked / "CK+48").fingerprint == folder.fingerprint
+
+
+def test_ckplus_itself(data_dir: Path) -> None:
+    dataset = load_ckplus(data_dir / "ckplus.zip")
+    check_ckplus(dataset)
+    assert len(set(dataset.subjects)) == 118
+    assert len(set(dataset.sequences)) == 327
+
+
+def test_fer2013_itself(data_dir: Path, tmp_path: Path) -> None:
+    few = tmp_path / "few.zip"
+    with zipfile.ZipFile(data_dir / "fer2013.zip") as full, zipfile.ZipFile(few, "w") as part:
+        for name in full.namelist()[::300]:
+            part.writestr(name, full.read(name))
+    dataset = load_fer2013(few, "train")
+    assert len(dataset) > 50
+    assert set(dataset.labels) <= set(range(7))
+
+
+def test_saving_keeps_everything(archive: Path, tmp_path: Path) -> None:
+    dataset = load_ckplus(archive)
+    dataset.save(tmp_path / "run" / "ckplus.npz")
+    again = FaceDataset.load(tmp_path / "run" / "ckplus.npz")
+    assert again.fingerprint == dataset.fingerprint
+    assert np.array_equal(again.faces, dataset.faces)
+    assert np.array_equal(again.names, dataset.names)
+    with pytest.raises(DatasetError, match="training prepare"):
+        FaceDataset.load(tmp_path / "nothing.npz")
+
+
+def test_no_subject_is_on_two_sides(archive: Path) -> None:
+    dataset = load_ckplus(archive)
+    seen = []
+    for fold in range(7):
+        split = subject_split(dataset, seed=7, fold=fold)
+        parts = [set(dataset.subjects[p]) for p in (split.train, split.validation, split.test)]
+        assert not parts[0] & parts[1]
+        assert not parts[0] & parts[2]
+        assert not parts[1] & parts[2]
+        assert sum(len(p) for p in (split.train, split.validation, split.test)) == 981
+        seen.extend(split.test.tolist())
+    assert sorted(seen) == list(range(981))
+
+
+def test_a_missing_class_is_named(broken: Path) -> None:
+    shutil.rmtree(broken / "CK+48" / "fear")
+    with pytest.raises(DatasetError, match="class folder fear is missing"):
+        load_ckplus(broken)
+
+
+def test_missing_images_are_counted(broken: Path) -> None:
+    next((broken / "CK+48" / "contempt").iterdir()).unlink()
+    with pytest.raises(DatasetError, match=r"contempt has 53 images, CK\+ has 54.*Kaggle"):
+        load_ckplus(broken)
+
+
+def test_a_renamed_file_is_named(broken: Path) -> None:
+    file = next((broken / "CK+48" / "happy").iterdir())
+    file.rename(file.with_name("me.png"))
+    with pytest.raises(DatasetError, match=r"happy/me\.png is not named like"):
+        load_ckplus(broken)
+
+
+def test_a_damaged_picture_is_named(broken: Path) -> None:
+    file = sorted((broken / "CK+48" / "anger").iterdir())[5]
+    file.write_bytes(file.read_bytes()[:200])
+    with pytest.raises(DatasetError, match=rf"anger/{file.name}: The PNG image is truncated"):
+        load_ckplus(broken)
+
+
+def test_something_else_altogether(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="no folder named anger"):
+        load_ckplus(tmp_path)
+    (tmp_path / "file.zip").write_text("no zip")
+    with pytest.raises(DatasetError, match="neither a folder nor a zip"):
+        load_ckplus(tmp_path / "file.zip")
+    with pytest.raises(DatasetError, match="neither a folder nor a zip"):
+        load_ckplus(tmp_path / "nowhere")

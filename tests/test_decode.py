@@ -1,0 +1,162 @@
+import io
+import struct
+import time
+import zlib
+
+import numpy as np
+import pytest
+import skimage.data
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from emotion.decode import DecodeLimits, decode
+from emotion.errors import (
+    EmotionError,
+    ImageTooLargeError,
+    ImageTooSmallError,
+    UnreadableImageError,
+    UnsupportedFormatError,
+)
+from tests.conftest import encode
+
+# Pillow warns of odd metadata in damaged files and decodes them all the same.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+
+RGB = skimage.data.astronaut()[::4, ::4].copy()
+BGR = RGB[..., ::-1]
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that claims a size and holds next to nothing."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        checksum = struct.pack(">I", zlib.crc32(kind + body))
+        return struct.pack(">I", len(body)) + kind + body + checksum
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    rows = chunk(b"IDAT", zlib.compress(bytes(4000)))
+    return b"\x89PNG\r\n\x1a\n" + header + rows + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP"])
+def test_lossless_formats_give_the_same_pixels(kind: str) -> None:
+    assert np.array_equal(decode(encode(RGB, kind)), BGR)
+
+
+def test_lossless_webp() -> None:
+    assert np.array_equal(decode(encode(RGB, "WEBP", lossless=True)), BGR)
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}])
+def test_jpeg_is_close(options: dict[str, bool]) -> None:
+    decoded = decode(encode(RGB, "JPEG", quality=95, **options)).astype(int)
+    assert np.abs(decoded - BGR).mean() < 4
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_exif_orientation_is_applied(orientation: int, kind: str) -> None:
+    upright = RGB[:100]
+    stored = {  # how a camera held that way stores the upright picture (EXIF 2.3, tag 0x0112)
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.transpose(1, 0, 2),
+        6: np.rot90(upright, 1),
+        7: upright[::-1, ::-1].transpose(1, 0, 2),
+        8: np.rot90(upright, -1),
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"lossless": True} if kind == "WEBP" else {"quality": 95} if kind == "JPEG" else {}
+    decoded = decode(
+        encode(np.ascontiguousarray(stored), kind, exif=exif.tobytes(), **options)
+    ).astype(int)
+    assert decoded.shape == (100, 128, 3)
+    assert np.abs(decoded - BGR[:100]).mean() < 5
+
+
+def test_grey_palette_cmyk_and_16_bit_become_colour() -> None:
+    image = Image.fromarray(RGB)
+    grey = np.asarray(image.convert("L"))
+    for converted, kind in (
+        (image.convert("L"), "PNG"),
+        (image.convert("P"), "PNG"),
+        (image.convert("CMYK"), "JPEG"),
+        (image.convert("1"), "PNG"),
+        (Image.fromarray(grey.astype(np.uint16) * 257), "PNG"),
+    ):
+        buffer = io.BytesIO()
+        converted.save(buffer, kind)
+        decoded = decode(buffer.getvalue())
+        assert decoded.shape == (128, 128, 3)
+        assert decoded.dtype == np.uint8
+        if converted.mode.startswith(("I", "L")):
+            assert np.array_equal(decoded[..., 0], grey)
+
+
+def test_transparency_is_laid_over_white() -> None:
+    rgba = np.dstack([RGB, np.zeros(RGB.shape[:2], np.uint8)])
+    rgba[:64, :, 3] = 255
+    decoded = decode(encode(rgba))
+    assert np.array_equal(decoded[:64], BGR[:64])
+    assert (decoded[64:] == 255).all()
+
+
+def test_damaged_exif_does_not_cost_the_picture() -> None:
+    data = encode(RGB, "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff" + b"\xff" * 40)
+    assert decode(data).shape == (128, 128, 3)
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [
+        (b"", UnreadableImageError),
+        (b"this is text in a file named photo.jpg", UnsupportedFormatError),
+        (encode(RGB, "GIF"), UnsupportedFormatError),
+        (encode(RGB, "TIFF"), UnsupportedFormatError),
+        (encode(RGB, "JPEG")[:2000], UnreadableImageError),
+        (encode(RGB, "PNG")[:2000], UnreadableImageError),
+        (encode(RGB, "WEBP")[:2000], UnreadableImageError),
+        (encode(RGB, "BMP")[:2000], UnreadableImageError),
+        (encode(RGB[:1, :1]), ImageTooSmallError),
+        (png_header(30_000, 30_000), ImageTooLargeError),
+        (png_header(9_000, 9_000), ImageTooLargeError),
+        (png_header(10_000, 10_000), ImageTooLargeError),
+    ],
+)
+def test_bad_input_is_named_quickly(data: bytes, error: type[EmotionError]) -> None:
+    start = time.perf_counter()
+    with pytest.raises(error, match=r".{30,}"):
+        decode(data)
+    assert time.perf_counter() - start < 1
+
+
+def test_limits_are_exact() -> None:
+    assert decode(encode(RGB), DecodeLimits(max_pixels=128 * 128)).shape == (128, 128, 3)
+    with pytest.raises(ImageTooLargeError, match="128x128"):
+        decode(encode(RGB), DecodeLimits(max_pixels=128 * 128 - 1))
+
+
+@given(st.binary(max_size=200))
+def test_random_bytes_are_refused(data: bytes) -> None:
+    with pytest.raises((UnreadableImageError, UnsupportedFormatError)):
+        decode(data)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP"])
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_mutated_images_decode_or_are_refused(kind: str, data: st.DataObject) -> None:
+    content = bytearray(encode(RGB[:48, :48], kind))
+    for _ in range(data.draw(st.integers(1, 5))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    content = content[: data.draw(st.integers(1, len(content)))]
+    try:
+        pixels = decode(bytes(content), DecodeLimits(max_pixels=1_000_000))
+    except EmotionError:
+        return
+    assert pixels.ndim == 3
+    assert pixels.dtype == np.uint8

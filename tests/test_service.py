@@ -1,0 +1,390 @@
+"""The service over HTTP: a real process, real artifacts, real pictures."""
+
+import asyncio
+import base64
+import io
+import json
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image
+
+from emotion import EMOTIONS, Classifier
+from emotion.classifier import CHECKOUT_STORE
+from tests.conftest import Server, StartServer, encode
+from tests.test_decode import png_header
+
+STAGES = {"decode", "detect", "preprocess", "queue", "inference", "total"}
+
+
+def problem_of(response: httpx.Response, status: int, name: str) -> dict[str, object]:
+    """Check that a response is the documented problem and return it."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = response.json()
+    assert set(problem) == {"type", "title", "status", "detail", "request_id"}
+    assert problem["type"] == f"urn:problem-type:emotion:{name}"
+    assert problem["status"] == status
+    assert problem["request_id"] == response.headers["x-request-id"]
+    assert len(problem["detail"]) > 25
+    return problem
+
+
+def test_predict_answers_as_documented(http: httpx.Client, photo: bytes) -> None:
+    response = http.post(
+        "/predict",
+        params={"model": "mobilenet", "precision": "int8"},
+        files={"image": ("photo.jpg", photo)},
+    )
+    assert response.status_code == 200, response.text
+    answer = response.json()
+    assert answer["model"] == "mobilenet"
+    assert answer["precision"] == "int8"
+    assert len(answer["version"]) == 12
+    assert answer["image"] == {"width": 512, "height": 512}
+    assert answer["detector"] == "res10-ssd-caffe"
+    assert answer["request_id"] == response.headers["x-request-id"]
+    (face,) = answer["faces"]
+    assert set(face["box"]) == {"x", "y", "width", "height"}
+    assert face["score"] > 0.9
+    assert list(face["probabilities"]) == list(EMOTIONS)
+    assert face["emotion"] == max(face["probabilities"], key=face["probabilities"].get) == "happy"
+    assert face["confidence"] == face["probabilities"][face["emotion"]]
+    assert set(answer["latency_ms"]) == STAGES
+    stages = answer["latency_ms"]
+    assert sum(v for k, v in stages.items() if k != "total") <= stages["total"] + 0.01
+
+
+def test_every_way_to_send_a_picture_gives_the_librarys_answer(
+    http: httpx.Client, classifier: Classifier, photo: bytes
+) -> None:
+    for record in classifier.store.records:
+        expected = classifier.predict(photo, record.model, record.precision).faces[0]
+        parameters = {"model": record.model, "precision": record.precision}
+        for body in (
+            {"files": {"image": photo}},
+            {"files": {"file": photo}},
+            {"content": photo, "headers": {"content-type": "image/jpeg"}},
+            {"content": photo, "headers": {"content-type": "application/octet-stream"}},
+            {"content": photo},
+        ):
+            answer = http.post("/predict", params=parameters, **body).json()
+            assert answer["version"] == record.version
+            assert answer["faces"][0]["probabilities"] == dict(
+                zip(EMOTIONS, expected.probabilities.tolist(), strict=True)
+            )
+
+
+def test_all_faces_and_whole_pictures(
+    http: httpx.Client, collage: bytes, no_face_photo: bytes
+) -> None:
+    several = http.post("/predict", params={"faces": "all"}, content=collage).json()
+    areas = [face["box"]["width"] * face["box"]["height"] for face in several["faces"]]
+    assert len(areas) == 3
+    assert areas == sorted(areas, reverse=True)
+    whole = http.post("/predict", params={"faces": "whole"}, content=no_face_photo).json()
+    assert whole["detector"] is None
+    assert whole["faces"][0]["box"] is None
+    fallback = http.post("/predict", params={"no_face": "whole"}, content=no_face_photo).json()
+    assert fallback["detector"] == "res10-ssd-caffe"
+    assert fallback["faces"][0]["probabilities"] == whole["faces"][0]["probabilities"]
+
+
+def test_a_phone_photo_is_turned_upright(http: httpx.Client, photo: bytes) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    buffer = io.BytesIO()
+    sideways = Image.open(io.BytesIO(photo)).crop((0, 0, 512, 400))
+    sideways.transpose(Image.Transpose.ROTATE_90).save(buffer, "JPEG", exif=exif, quality=95)
+    answer = http.post("/predict", content=buffer.getvalue()).json()
+    assert answer["image"] == {"width": 512, "height": 400}
+    assert answer["faces"][0]["emotion"] == "happy"
+
+
+def test_compare_puts_the_artifacts_side_by_side(
+    http: httpx.Client, classifier: Classifier, photo: bytes
+) -> None:
+    answer = http.post("/compare", params={"repeats": 5}, files={"image": photo}).json()
+    records = classifier.store.records
+    assert [a["version"] for a in answer["artifacts"]] == [r.version for r in records]
+    for artifact, record in zip(answer["artifacts"], records, strict=True):
+        assert artifact["bytes"] == record.bytes
+        assert artifact["accuracy"] == record.metrics.accuracy
+        assert artifact["latency_ms"] > 0
+        assert artifact["emotion"] == "happy"
+    assert set(answer["models"]) == {r.model for r in records}
+    assert answer["models"]["mobilenet"]["agreement"] == 1
+    assert 0 < answer["models"]["mobilenet"]["largest_difference"] < 0.2
+    assert set(answer["latency_ms"]) == STAGES - {"inference"}
+
+
+@pytest.mark.parametrize(
+    "query", ["models=mobilenet&precisions=int8,float16", "precisions=int8&precisions=float16"]
+)
+def test_compare_can_choose(http: httpx.Client, photo: bytes, query: str) -> None:
+    answer = http.post(f"/compare?{query}&models=mobilenet", content=photo).json()
+    assert {a["precision"] for a in answer["artifacts"]} == {"int8", "float16"}
+    assert answer["models"] == {}
+
+
+def test_models_show_the_store(http: httpx.Client, classifier: Classifier) -> None:
+    listed = http.get("/models").json()
+    assert listed["classes"] == list(EMOTIONS)
+    assert [a["version"] for a in listed["artifacts"]] == [
+        r.version for r in classifier.store.records
+    ]
+    detail = http.get("/models/mobilenet/int8").json()
+    assert detail["record"]["precision"] == "int8"
+    assert detail["card"].startswith("# mobilenet")
+    problem = problem_of(http.get("/models/mobilenet/int4"), 404, "unknown-artifact")
+    assert "mobilenet/int8" in str(problem["detail"])
+
+
+def test_probes(http: httpx.Client, classifier: Classifier) -> None:
+    assert http.get("/livez").json() == {"status": "alive"}
+    ready = http.get("/readyz").json()
+    assert ready["status"] == "ready"
+    assert ready["detector"] == "res10-ssd-caffe"
+    assert len(ready["artifacts"]) == len(classifier.store.records)
+
+
+def test_docs_and_a_complete_openapi_document(http: httpx.Client) -> None:
+    assert "swagger" in http.get("/docs").text.lower()
+    document = http.get("/openapi.json").json()
+    references = {
+        part.split('"')[0] for part in json.dumps(document).split('"#/components/schemas/')[1:]
+    }
+    assert references <= set(document["components"]["schemas"])
+    documented = set(document["paths"]["/predict"]["post"]["responses"])
+    assert documented == {"200", "400", "404", "413", "415", "422", "503", "504"}
+
+
+def test_a_request_id_is_kept_or_made(http: httpx.Client) -> None:
+    mine = "0123456789abcdef0123456789abcdef"
+    assert http.get("/livez", headers={"x-request-id": mine}).headers["x-request-id"] == mine
+    made = http.get("/livez", headers={"x-request-id": "not an id\t<script>"})
+    assert len(made.headers["x-request-id"]) == 32
+
+
+PICTURE = encode(skimage.data.astronaut()[:256, 96:352], "JPEG")
+BAD_INPUT = {
+    "zero bytes": ({"files": {"image": b""}}, 400, "unreadable-image"),
+    "no body": ({}, 400, "unreadable-image"),
+    "truncated": ({"files": {"image": PICTURE[:3000]}}, 400, "unreadable-image"),
+    "text named jpg": ({"files": {"image": ("a.jpg", b"hello")}}, 415, "unsupported-format"),
+    "gif": ({"content": encode(skimage.data.coffee(), "GIF")}, 415, "unsupported-format"),
+    "1x1": ({"content": encode(np.zeros((1, 1, 3), np.uint8))}, 400, "image-too-small"),
+    "bomb": ({"content": png_header(30_000, 30_000)}, 413, "image-too-large"),
+    "50 MB": ({"content": bytes(50_000_000)}, 413, "body-too-large"),
+    "50 MB form": ({"files": {"image": bytes(50_000_000)}}, 413, "body-too-large"),
+    "50 MB chunked": ({"content": [bytes(1_000_000)] * 50}, 413, "body-too-large"),
+    "unknown model": (
+        {"content": PICTURE, "params": {"model": "alexnet"}},
+        404,
+        "unknown-artifact",
+    ),
+    "unknown precision": (
+        {"content": PICTURE, "params": {"precision": "int4"}},
+        404,
+        "unknown-artifact",
+    ),
+    "missing field": ({"files": {"picture": PICTURE}}, 400, "bad-upload"),
+    "two fields": ({"files": {"image": PICTURE, "file": PICTURE}}, 400, "bad-upload"),
+    "one field twice": (
+        {"files": [("image", PICTURE), ("image", PICTURE)]},
+        400,
+        "bad-upload",
+    ),
+    "text field": ({"data": {"image": "photo.jpg"}, "files": {"x": b""}}, 400, "bad-upload"),
+    "broken form": (
+        {"content": b"--x", "headers": {"content-type": "multipart/form-data; boundary=y"}},
+        400,
+        "bad-upload",
+    ),
+    "no boundary": (
+        {"content": b"--x", "headers": {"content-type": "multipart/form-data"}},
+        400,
+        "bad-upload",
+    ),
+    "json": ({"json": {"image": "photo.jpg"}}, 415, "unsupported-body"),
+    "form": ({"data": {"image": "photo.jpg"}}, 415, "unsupported-body"),
+    "bad option": (
+        {"content": PICTURE, "params": {"faces": "some"}},
+        422,
+        "invalid-parameter",
+    ),
+    "unknown option": (
+        {"content": PICTURE, "params": {"modle": "resnet50"}},
+        422,
+        "invalid-parameter",
+    ),
+    "no face": ({"content": encode(skimage.data.coffee(), "JPEG")}, 422, "no-face"),
+}
+
+
+@pytest.mark.parametrize("path", ["/predict", "/compare"])
+@pytest.mark.parametrize("case", BAD_INPUT)
+def test_bad_input_gets_a_helpful_answer_within_a_second(
+    http: httpx.Client, server: Server, case: str, path: str
+) -> None:
+    request, status, name = BAD_INPUT[case]
+    if path == "/compare":
+        names = {"model": "models", "precision": "precisions"}
+        given = request.get("params", {})
+        request = request | {"params": {names.get(k, k): v for k, v in given.items()}}
+    start = time.perf_counter()
+    response = http.post(path, **request)
+    assert time.perf_counter() - start < 1
+    problem_of(response, status, name)
+    assert http.post("/predict", content=PICTURE).status_code == 200
+    assert server.process.poll() is None
+
+
+def test_a_lying_content_length_is_cut_off(server: Server) -> None:
+    async def lie() -> bytes:
+        host, port = server.url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(
+            b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n"
+            b"Content-Length: 99999999999\r\n\r\n" + bytes(100_000)
+        )
+        await writer.drain()
+        answer = await asyncio.wait_for(reader.read(), 3)
+        writer.close()
+        return answer
+
+    answer = asyncio.run(lie())
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert b"body-too-large" in answer
+
+
+def test_wrong_paths_and_methods_are_problems_too(http: httpx.Client) -> None:
+    problem_of(http.get("/nowhere"), 404, "not-found")
+    response = http.get("/predict")
+    problem_of(response, 405, "method-not-allowed")
+    assert response.headers["allow"] == "POST"
+
+
+def test_logs_are_json_without_pictures_or_answers(start_server: StartServer, photo: bytes) -> None:
+    with start_server() as quiet:
+        response = httpx.post(f"{quiet.url}/predict", files={"image": ("secret-name.jpg", photo)})
+        assert response.status_code == 200
+        httpx.post(f"{quiet.url}/predict?model=secret-query", content=b"secret-body")
+        quiet.stop()
+        lines = [line for line in quiet.log.read_text().splitlines() if line.startswith("{")]
+        log = [json.loads(line) for line in lines]
+    requests = [line for line in log if line["event"] == "request"]
+    assert [line["status"] for line in requests if line["path"] == "/predict"] == [200, 404]
+    assert response.headers["x-request-id"] in {line["request_id"] for line in requests}
+    text = quiet.log.read_text()
+    assert "secret" not in text
+    assert not any(emotion in text for emotion in EMOTIONS)
+    assert base64.b64encode(photo[:30]).decode() not in text
+
+
+def test_concurrent_clients_get_the_sequential_answers(
+    server: Server, classifier: Classifier, photo: bytes, collage: bytes
+) -> None:
+    jobs = [
+        (image, {"model": r.model, "precision": r.precision, "faces": "all"})
+        for image in (photo, collage)
+        for r in classifier.store.records
+    ] * 4
+
+    async def ask() -> list[httpx.Response]:
+        async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
+            return await asyncio.gather(
+                *(client.post("/predict", params=p, content=image) for image, p in jobs)
+            )
+
+    for (image, parameters), response in zip(jobs, asyncio.run(ask()), strict=True):
+        expected = classifier.predict(image, **parameters)
+        assert [list(f["probabilities"].values()) for f in response.json()["faces"]] == [
+            face.probabilities.tolist() for face in expected.faces
+        ]
+
+
+def test_overload_is_refused_at_once_and_passes(start_server: StartServer, photo: bytes) -> None:
+    with start_server(threads=1, max_waiting=2) as small:
+
+        async def storm() -> list[httpx.Response]:
+            limits = httpx.Limits(max_connections=40)
+            async with httpx.AsyncClient(base_url=small.url, timeout=60, limits=limits) as client:
+                return await asyncio.gather(
+                    *(client.post("/compare?repeats=50", content=photo) for _ in range(40))
+                )
+
+        responses = asyncio.run(storm())
+        refused = [r for r in responses if r.status_code != 200]
+        assert 0 < len(refused) < 40
+        for response in refused:
+            problem_of(response, 503, "overloaded")
+            assert int(response.headers["retry-after"]) >= 1
+        assert httpx.post(f"{small.url}/predict", content=photo).status_code == 200
+
+
+def test_a_passed_deadline_is_said(start_server: StartServer, photo: bytes) -> None:
+    with start_server(deadline_seconds=0.005) as hasty:
+        problem_of(httpx.post(f"{hasty.url}/compare", content=photo), 504, "deadline-passed")
+
+
+def test_limits_are_settings(start_server: StartServer, photo: bytes) -> None:
+    with start_server(max_body_bytes=len(photo), max_pixels=512 * 512 - 1) as strict:
+        url = f"{strict.url}/predict"
+        problem_of(httpx.post(url, content=photo), 413, "image-too-large")
+        problem_of(httpx.post(url, content=photo + b"x"), 413, "body-too-large")
+
+
+def test_a_damaged_artifact_takes_out_itself_alone(
+    start_server: StartServer, photo: bytes, tmp_path: Path
+) -> None:
+    store = Path(shutil.copytree(CHECKOUT_STORE, tmp_path / "store"))
+    (store / "mobilenet" / "int8.tflite").write_bytes(b"damaged")
+    with start_server(store=store) as lame:
+        ready = httpx.get(f"{lame.url}/readyz")
+        assert ready.status_code == 200
+        assert ready.json()["status"] == "degraded"
+        assert "is damaged" in ready.json()["unavailable"]["mobilenet/int8"]
+        bad = httpx.post(f"{lame.url}/predict?precision=int8", content=photo)
+        problem_of(bad, 503, "artifact-unavailable")
+        good = httpx.post(f"{lame.url}/predict?precision=float16", content=photo)
+        assert good.status_code == 200
+    assert '"artifact unavailable"' in lame.log.read_text()
+
+
+def test_a_missing_store_ends_the_service_with_a_reason(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    with pytest.raises(AssertionError, match="No model store"), start_server(store=tmp_path):
+        pass
+
+
+def test_lazy_loading_and_several_workers(start_server: StartServer, photo: bytes) -> None:
+    with start_server(preload="none", workers=2) as lazy:
+        assert httpx.get(f"{lazy.url}/readyz").json()["artifacts"] == []
+        for _ in range(6):
+            assert httpx.post(f"{lazy.url}/predict", content=photo).status_code == 200
+
+
+def test_sigterm_lets_accepted_requests_finish(start_server: StartServer, photo: bytes) -> None:
+    with start_server(threads=1) as leaving:
+
+        async def ask_then_stop() -> list[httpx.Response]:
+            async with httpx.AsyncClient(base_url=leaving.url, timeout=60) as client:
+                asked = [
+                    asyncio.create_task(client.post("/compare?repeats=50", content=photo))
+                    for _ in range(4)
+                ]
+                await asyncio.sleep(0.3)
+                leaving.process.send_signal(signal.SIGTERM)
+                return await asyncio.gather(*asked)
+
+        assert [r.status_code for r in asyncio.run(ask_then_stop())] == [200] * 4
+        # uvicorn drains, then ends by the signal it was sent
+        assert leaving.process.wait(30) in (0, -signal.SIGTERM)

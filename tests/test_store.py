@@ -1,0 +1,182 @@
+import errno
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from emotion.classifier import CHECKOUT_STORE
+from emotion.errors import (
+    ArtifactUnavailableError,
+    EmotionError,
+    StoreError,
+    UnknownArtifactError,
+)
+from emotion.registry import Registry
+from emotion.store import ArtifactRecord, ModelStore, publish
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """A copy of the shipped store."""
+    return Path(shutil.copytree(CHECKOUT_STORE, tmp_path / "store"))
+
+
+def snapshot(root: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+
+def int8(root: Path) -> ArtifactRecord:
+    return ModelStore(root).record("mobilenet", "int8")
+
+
+def edit_manifest(root: Path, **changes: object) -> None:
+    path = root / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_publishing_into_an_empty_directory_makes_a_store(store: Path, tmp_path: Path) -> None:
+    source = ModelStore(store)
+    items = [(record, source.read(record)) for record in source.records]
+    publish(tmp_path / "new", items, {"mobilenet": "# card"})
+    copy = ModelStore(tmp_path / "new")
+    assert copy.records == source.records
+    assert copy.read(copy.records[0]) == items[0][1]
+    assert copy.card("mobilenet") == "# card"
+    assert not [name for name in snapshot(tmp_path / "new") if name.startswith(".")]
+
+
+def test_publishing_replaces_its_own_and_keeps_the_others(store: Path) -> None:
+    record, content = int8(store), b"another content"
+    changed = record.model_copy(update={"sha256": "0" * 64})
+    publish(store, [(changed, content)], {})
+    after = ModelStore(store)
+    assert after.record("mobilenet", "int8").version == "0" * 12
+    assert len(after.records) == len(ModelStore(CHECKOUT_STORE).records)
+    assert after.read(after.record("mobilenet", "float32"))
+
+
+@pytest.mark.parametrize("survives", [0, 1, 2])
+def test_a_full_disk_leaves_the_store_as_it_was(
+    store: Path, survives: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, calls, real = snapshot(store), [0], os.fsync
+
+    def full(descriptor: int) -> None:
+        calls[0] += 1
+        if calls[0] > survives:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "int8.tflite")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StoreError, match="No space left"):
+        publish(store, [(int8(store), b"new")], {"mobilenet": "new card"})
+    assert snapshot(store) == before
+
+
+def test_a_directory_in_the_way_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match=r"Publishing failed.*file"):
+        publish(tmp_path / "file" / "store", [], {})
+
+
+def test_unknown_artifacts_list_those_there_are(store: Path) -> None:
+    with pytest.raises(UnknownArtifactError, match=r"no artifact alexnet/int8.*mobilenet/int8"):
+        ModelStore(store).record("alexnet", "int8")
+
+
+def test_a_missing_store_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"No model store.*EMOTION_STORE"):
+        ModelStore(tmp_path)
+
+
+def test_a_newer_schema_is_refused(store: Path) -> None:
+    edit_manifest(store, schema_version=2, something_new=True)
+    with pytest.raises(StoreError, match=r"schema version 2.*newer release"):
+        ModelStore(store)
+
+
+def test_other_classes_are_refused(store: Path) -> None:
+    edit_manifest(store, classes=["happy", "sad"])
+    with pytest.raises(StoreError, match="lists the classes"):
+        ModelStore(store)
+
+
+def test_a_half_written_manifest_is_refused(store: Path) -> None:
+    path = store / "manifest.json"
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(StoreError, match=r"manifest\.json is damaged"):
+        ModelStore(store)
+
+
+def test_a_missing_artifact_takes_out_itself_alone(store: Path) -> None:
+    (store / "mobilenet" / "int8.tflite").unlink()
+    registry = Registry(ModelStore(store))
+    with pytest.raises(ArtifactUnavailableError, match=r"int8\.tflite: No such file"):
+        registry.get("mobilenet", "int8")
+    assert registry.get("mobilenet", "float16").record.precision == "float16"
+
+
+def test_an_artifact_swapped_for_another_is_refused(store: Path) -> None:
+    shutil.copy(store / "mobilenet" / "float16.tflite", store / "mobilenet" / "int8.tflite")
+    with pytest.raises(ArtifactUnavailableError, match="is damaged"):
+        Registry(ModelStore(store)).get("mobilenet", "int8")
+
+
+def test_an_artifact_of_another_pipeline_is_refused(store: Path) -> None:
+    record = int8(store).model_copy(update={"pipeline_fingerprint": "f" * 16})
+    with pytest.raises(ArtifactUnavailableError, match="trained with image pipeline ffff"):
+        ModelStore(store).read(record)
+
+
+def test_a_manifest_that_describes_other_tensors_is_refused(store: Path) -> None:
+    record = int8(store)
+    wrong = record.model_copy(update={"input": record.input.model_copy(update={"scale": 0.5})})
+    publish(store, [(wrong, ModelStore(store).read(record))], {})
+    with pytest.raises(ArtifactUnavailableError, match="not those the manifest describes"):
+        Registry(ModelStore(store)).get("mobilenet", "int8")
+
+
+@settings(
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(place=st.floats(0, 1, exclude_max=True), value=st.integers(1, 255))
+def test_any_changed_byte_of_an_artifact_is_noticed(store: Path, place: float, value: int) -> None:
+    record = int8(store)
+    path = store / record.file
+    original = path.read_bytes()
+    mutated = bytearray(original)
+    mutated[int(place * len(mutated))] ^= value
+    path.write_bytes(mutated)
+    with pytest.raises(ArtifactUnavailableError):
+        ModelStore(store).read(record)
+    path.write_bytes(original)
+
+
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(place=st.floats(0, 1, exclude_max=True), value=st.binary(min_size=1, max_size=3))
+def test_mutated_manifests_never_surprise(store: Path, place: float, value: bytes) -> None:
+    path = store / "manifest.json"
+    original = path.read_bytes()
+    at = int(place * len(original))
+    path.write_bytes(original[:at] + value + original[at + len(value) :])
+    try:
+        for record in ModelStore(store).records:
+            ModelStore(store).read(record)
+    except EmotionError as error:
+        assert len(str(error)) > 20
+    finally:
+        path.write_bytes(original)
+
+
+def test_a_path_outside_the_store_cannot_be_named(store: Path) -> None:
+    manifest = json.loads((store / "manifest.json").read_text())
+    manifest["artifacts"][0]["file"] = "../../etc/passwd.tflite"
+    (store / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(StoreError, match=r"artifacts\.0\.file"):
+        ModelStore(store)

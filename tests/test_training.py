@@ -1,0 +1,206 @@
+"""The command line, from faces to a store that serves: real steps, few images."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emotion import EMOTIONS, Classifier
+from emotion.store import PRECISIONS, Metrics, ModelStore
+from tests.conftest import ROOT
+from tests.synthetic import write_ckplus
+from training.datasets import FaceDataset, load_ckplus
+from training.evaluate import expected_calibration_error, metrics_of, wilson_interval
+from training.publish import GateError, check_gate
+from training.workspace import Evaluation, TrainedModel, Workspace
+
+
+def training(*arguments: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "training", *map(str, arguments)],
+        cwd=ROOT,
+        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def step(*arguments: object) -> str:
+    """Run a step to its successful end and return what it printed."""
+    process = training(*arguments)
+    out, err = process.communicate(timeout=280)
+    assert process.returncode == 0, err[-3000:]
+    return out
+
+
+def failure(*arguments: object) -> str:
+    """Run a step that fails as documented and return its message."""
+    process = training(*arguments)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 1, err[-3000:]
+    assert "Traceback" not in err
+    return err
+
+
+@pytest.fixture(scope="module")
+def few_faces(tmp_path_factory: pytest.TempPathFactory) -> FaceDataset:
+    """A hundred faces of the stand-in for CK+."""
+    full = load_ckplus(write_ckplus(tmp_path_factory.mktemp("data") / "ckplus.zip"))
+    chosen = np.flatnonzero(np.isin(full.subjects, [f"S{n:03}" for n in range(7)]))[::2]
+    fields = {name: getattr(full, name)[chosen] for name in vars(full) if name != "fingerprint"}
+    return FaceDataset(**fields, fingerprint=full.fingerprint)
+
+
+@pytest.fixture
+def run_dir(few_faces: FaceDataset, tmp_path: Path) -> Path:
+    few_faces.save(Workspace(tmp_path / "run").dataset)
+    return tmp_path / "run"
+
+
+TINY = ("--init", "random", "--input-size", 32, "--head-epochs", 1, "--epochs", 1)
+
+
+@pytest.mark.parametrize("model", ["mobilenet", "resnet50", "vgg16"])
+def test_a_tiny_step_of_each_backbone_reaches_the_store(
+    model: str, run_dir: Path, tmp_path: Path, photo: bytes
+) -> None:
+    here = ("--model", model, "--run-dir", run_dir)
+    step("train", *here, *TINY)
+    step("quantize", *here)
+    printed = step("evaluate", *here)
+    assert all(f"{model} {precision}:" in printed for precision in PRECISIONS)
+    workspace = Workspace(run_dir)
+    log = TrainedModel.model_validate_json(workspace.log(model).read_text())
+    assert log.run.recipe["init"] == "random"
+    assert len(log.history) == log.epochs == 2
+    with workspace.predictions(model).open() as file:
+        rows = list(csv.DictReader(file))
+    evaluation = Evaluation.model_validate_json(workspace.evaluation(model).read_text())
+    for precision in PRECISIONS:
+        mine = [row for row in rows if row["precision"] == precision]
+        right = sum(row["label"] == row["predicted"] for row in mine)
+        assert right / len(mine) == pytest.approx(evaluation.metrics[precision].accuracy)
+    # One epoch from random weights may well collapse in int8; the store's side is tested here.
+    workspace.evaluation(model).write_text(
+        evaluation.model_copy(
+            update={"metrics": dict.fromkeys(PRECISIONS, evaluation.metrics["float32"])}
+        ).model_dump_json()
+    )
+    store = tmp_path / "store"
+    step("publish", *here, "--store", store)
+    assert {r.precision for r in ModelStore(store).records} == set(PRECISIONS)
+    compared = Classifier(store).compare(photo).artifacts
+    exact, half = (c.prediction.probabilities for c in compared[:2])
+    assert np.abs(exact - half).max() < 0.02
+    assert ModelStore(store).card(model).startswith(f"# {model}")
+
+
+def test_a_killed_training_resumes(run_dir: Path) -> None:
+    arguments = ("train", "--model", "mobilenet", "--run-dir", run_dir, "--init", "random")
+    options = ("--input-size", 32, "--head-epochs", 1, "--epochs", 4, "--patience", 9)
+    progress = run_dir / "mobilenet" / "checkpoint" / "progress.json"
+    killed = training(*arguments, *options)
+    until = time.monotonic() + 120
+    while not progress.is_file() and time.monotonic() < until:
+        time.sleep(0.05)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    before = json.loads(progress.read_text())
+    assert 1 <= before["epoch"] < 5
+    step(*arguments, *options)
+    log = json.loads((run_dir / "mobilenet" / "train.json").read_text())
+    assert log["epochs"] == 5
+    assert log["history"][: before["epoch"]] == before["history"]
+
+
+def test_prepare_reads_the_given_dataset(tmp_path: Path) -> None:
+    source = write_ckplus(tmp_path / "mine.zip")
+    step("prepare", "--ckplus", source, "--run-dir", tmp_path / "run")
+    prepared = FaceDataset.load(tmp_path / "run" / "ckplus.npz")
+    assert prepared.fingerprint == load_ckplus(source).fingerprint
+
+
+def test_errors_say_what_to_do(tmp_path: Path, run_dir: Path) -> None:
+    here = ("--model", "mobilenet", "--run-dir")
+    assert "no folder named anger" in failure("prepare", "--ckplus", tmp_path / "run")
+    assert "run `python -m training prepare`" in failure("train", *here, tmp_path / "empty")
+    assert "run `python -m training train`" in failure("quantize", *here, run_dir)
+    missing = failure("train", *here, run_dir, "--init", tmp_path / "weights.h5")
+    assert "weights.h5 does not exist" in missing
+    (tmp_path / "wrong.weights.h5").write_bytes(b"no weights")
+    wrong = failure("train", *here, run_dir, "--init", tmp_path / "wrong.weights.h5")
+    assert "wrong.weights.h5 does not hold weights for mobilenet" in wrong
+    assert "rate" in failure("train", *here, run_dir, "--rate", -1)
+
+
+def metrics(accuracy: float, **recall: float) -> Metrics:
+    return Metrics(
+        protocol="test",
+        images=100,
+        accuracy=accuracy,
+        accuracy_low=0,
+        accuracy_high=1,
+        macro_f1=accuracy,
+        recall=dict.fromkeys(EMOTIONS, 0.9) | recall,
+        calibration_error=0,
+    )
+
+
+GOOD = {"float32": metrics(0.9), "float16": metrics(0.9), "int8": metrics(0.893)}
+SIZES = {"float32": 100, "float16": 51, "int8": 28}
+
+
+@pytest.mark.parametrize(
+    ("worse", "sizes", "reason"),
+    [
+        ({"int8": metrics(0.88)}, {}, "int8 reaches 88.0%, float32 90.0%"),
+        ({"int8": metrics(0.9, fear=0)}, {}, "int8 never recognises fear"),
+        ({}, {"float16": 52}, "float16 has 0.52 of float32's size"),
+        ({}, {"int8": 29}, "int8 has 0.29"),
+    ],
+)
+def test_the_gate(worse: dict[str, Metrics], sizes: dict[str, int], reason: str) -> None:
+    def evaluation(metrics: dict[str, Metrics]) -> Evaluation:
+        return Evaluation(metrics=metrics, latency={}, agreement_with_float32={})
+
+    check_gate("m", evaluation(GOOD), SIZES)
+    with pytest.raises(GateError, match=reason):
+        check_gate("m", evaluation(GOOD | worse), SIZES | sizes)
+
+
+def test_metrics_against_known_values() -> None:
+    assert wilson_interval(90, 100) == pytest.approx((0.8256, 0.9448), abs=1e-4)
+    assert wilson_interval(0, 10)[0] == 0
+    assert wilson_interval(10, 10)[1] == 1
+    sure = np.tile(np.eye(7, dtype=np.float32)[0], (4, 1))
+    labels = np.array([0, 0, 0, 1])
+    assert expected_calibration_error(sure, labels) == pytest.approx(0.25)
+    scored = metrics_of(sure, labels, "test")
+    assert (scored.accuracy, scored.recall["anger"], scored.recall["contempt"]) == (0.75, 1, 0)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_temperature_changes_confidence_but_no_ranking() -> None:
+    from training.backbones import build_classifier
+    from training.calibrate import fold_temperature
+
+    model = build_classifier("mobilenet", 32, "random", 0.3)
+    layer = model.get_layer("logits")
+    layer.set_weights([50 * weights for weights in layer.get_weights()])
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3)).astype(np.float32)
+    before = model.predict(pixels, verbose=0)
+    labels = np.random.default_rng(1).integers(0, 7, 40)
+    temperature = fold_temperature(model, before, labels)
+    after = model.predict(pixels, verbose=0)
+    assert temperature > 1  # sure of random labels: overconfident
+    assert np.array_equal(before.argmax(axis=1), after.argmax(axis=1))
+    assert after.max(axis=1).mean() < before.max(axis=1).mean()
