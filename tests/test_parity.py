@@ -15,11 +15,11 @@ from training.recipe import Recipe
 
 def training_tensors(dataset: FaceDataset, size: int) -> np.ndarray:
     """What a backbone is trained on, augmentation apart."""
-    from training.fit import Batches
+    from training.batches import Batches
 
     recipe = Recipe(model="mobilenet", input_size=size, batch_size=64)
-    batches = Batches(dataset, np.arange(64), recipe, len(EMOTIONS), augment=False)
-    return batches[0][0]
+    pixels, _ = next(iter(Batches(dataset, np.arange(64), recipe, len(EMOTIONS)).plain()))
+    return pixels.numpy()
 
 
 def check(source: Path, classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:

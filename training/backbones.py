@@ -5,6 +5,7 @@ VGG16 BGR with ImageNet's mean subtracted). It is declared here, beside the weig
 belongs to, and becomes part of the graph, so that serving only ever sees uint8 pixels.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +75,14 @@ def build_classifier(
     features = keras.layers.Dropout(dropout, name="dropout")(base(normalised))
     logits = keras.layers.Dense(classes, name=LOGITS)(features)
     return keras.Model(pixels, keras.layers.Softmax(name="probabilities")(logits), name=name)
+
+
+def init_source(init: str) -> str:
+    """Name initial weights so that others can tell whether theirs are the same: no local path."""
+    if init in ("imagenet", "random"):
+        return init
+    digest = hashlib.sha256(Path(init).read_bytes()).hexdigest()
+    return f"{Path(init).name} (sha256 {digest[:12]})"
 
 
 def _initialise(base: keras.Model, name: str, init: str) -> None:

@@ -37,7 +37,7 @@ class DatasetError(EmotionError):
 class FaceDataset:
     """Faces after the serving pipeline, with what a fair split needs to know about each."""
 
-    faces: Pixels  # uint8 [n, 48, 48], grey, equalised
+    faces: Pixels  # uint8 [n, 128, 128], grey, equalised
     labels: npt.NDArray[np.int64]  # [n], indices into the classes
     names: npt.NDArray[np.str_]  # [n], path inside the dataset
     subjects: npt.NDArray[np.str_]  # [n], empty where the dataset does not tell

@@ -4,6 +4,7 @@ First the head alone on a frozen base, so that its random start does not wreck t
 then everything, at a cosine-decayed rate, until the validation loss stops falling.
 """
 
+import hashlib
 import json
 import time
 from dataclasses import asdict, dataclass, field
@@ -11,14 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
-import numpy.typing as npt
-from sklearn.utils.class_weight import compute_class_weight
 from tqdm import tqdm
 
-from emotion.preprocess import face_tensor
-from training.augment import augmentation
+from emotion.errors import EmotionError
 from training.backbones import build_classifier
+from training.batches import Batches
 from training.datasets import FaceDataset
 from training.recipe import Recipe
 from training.splits import Indices
@@ -32,10 +30,15 @@ _LAST = "last.keras"
 _PROGRESS = "progress.json"
 
 
+class OtherRunError(EmotionError):
+    """The folder holds the checkpoint of a run that did something else."""
+
+
 @dataclass
 class Progress:
     """Where a run stands; saved with the weights after every epoch."""
 
+    run: str  # fingerprint of its recipe and data
     epoch: int = 0
     best_epoch: int = 0
     best_loss: float = float("inf")
@@ -65,22 +68,28 @@ def fit(
         validation: indices that choose the epoch; no subject of ``train`` among them.
         folder: receives ``last.keras``, ``best.weights.h5`` and ``progress.json``.
         classes: how many classes the labels have.
+
+    Raises:
+        OtherRunError: the checkpoint in ``folder`` is of another recipe or other data.
+        WeightsError: see build_classifier.
     """
     folder.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(recipe.seed)
-    progress = _load_progress(folder)
+    progress = _load_progress(folder, _fingerprint(recipe, dataset, train))
     model = keras.models.load_model(folder / _LAST) if progress.epoch else _build(recipe, classes)
     batches = Batches(dataset, train, recipe, classes)
-    held_out = Batches(dataset, validation, recipe, classes, augment=False)
+    held_out = Batches(dataset, validation, recipe, classes).plain()
     epochs = recipe.head_epochs + recipe.epochs
     with tqdm(total=epochs * len(batches), initial=progress.epoch * len(batches)) as bar:
         while not progress.finished(recipe):
             if progress.epoch in (0, recipe.head_epochs):
                 _begin_phase(model, recipe, progress.epoch, len(batches))
             started = time.perf_counter()
-            batches.shuffle(progress.epoch)
             logs = model.fit(
-                batches, validation_data=held_out, callbacks=[_Advance(bar)], verbose=0
+                batches.epoch(progress.epoch),
+                validation_data=held_out,
+                callbacks=[_Advance(bar)],
+                verbose=0,
             ).history
             progress.epoch += 1
             progress.seconds += time.perf_counter() - started
@@ -92,50 +101,6 @@ def fit(
     best = build_classifier(recipe.model, recipe.input_size, "random", recipe.dropout, classes)
     best.load_weights(folder / _BEST)
     return best, progress
-
-
-class Batches(keras.utils.PyDataset):  # type: ignore[misc]
-    """(pixels float32 [n, size, size, 3] 0..255, one-hot labels, class weights), augmented."""
-
-    def __init__(
-        self,
-        dataset: FaceDataset,
-        indices: Indices,
-        recipe: Recipe,
-        classes: int,
-        augment: bool = True,
-    ) -> None:
-        super().__init__()
-        self._dataset = dataset
-        self._indices = np.array(indices)
-        self._recipe = recipe
-        self._one_hot = np.eye(classes, dtype=np.float32)
-        self._augmentation = augmentation(recipe.seed) if augment else None
-        self._weights = np.ones(classes, np.float32)
-        if augment:
-            present = np.unique(dataset.labels[indices])
-            self._weights[present] = compute_class_weight(
-                "balanced", classes=present, y=dataset.labels[indices]
-            )
-
-    def __len__(self) -> int:
-        return -(-len(self._indices) // self._recipe.batch_size)
-
-    def __getitem__(self, batch: int) -> tuple[Any, npt.NDArray[np.float32], Any]:
-        size = self._recipe.batch_size
-        chosen = self._indices[batch * size : (batch + 1) * size]
-        faces = self._dataset.faces[chosen]
-        pixels: Any = np.stack([face_tensor(face, self._recipe.input_size) for face in faces])
-        pixels = pixels.astype(np.float32)
-        if self._augmentation is not None:
-            pixels = self._augmentation(pixels, training=True)
-        labels = self._dataset.labels[chosen]
-        return pixels, self._one_hot[labels], self._weights[labels]
-
-    def shuffle(self, epoch: int) -> None:
-        """Reorder, the same way for the same seed and epoch, whether resumed or not."""
-        self._indices = np.sort(self._indices)
-        np.random.default_rng((self._recipe.seed, epoch)).shuffle(self._indices)
 
 
 def _build(recipe: Recipe, classes: int) -> keras.Model:
@@ -179,9 +144,22 @@ def _checkpoint(
     new.replace(folder / _PROGRESS)
 
 
-def _load_progress(folder: Path) -> Progress:
+def _load_progress(folder: Path, run: str) -> Progress:
     path = folder / _PROGRESS
-    return Progress(**json.loads(path.read_text())) if path.is_file() else Progress()
+    if not path.is_file():
+        return Progress(run)
+    progress = Progress(**json.loads(path.read_text()))
+    if progress.run != run:
+        raise OtherRunError(
+            f"{folder} holds a run with another recipe or other data: delete it to start anew, or "
+            "give another --run-dir."
+        )
+    return progress
+
+
+def _fingerprint(recipe: Recipe, dataset: FaceDataset, train: Indices) -> str:
+    content = (recipe.model_dump_json(), dataset.fingerprint, str(train.tolist()))
+    return hashlib.sha256("".join(content).encode()).hexdigest()[:16]
 
 
 class _Advance(keras.callbacks.Callback):  # type: ignore[misc]

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from emotion.arrays import Pixels
 from emotion.assets import find_detector_files
 from emotion.faces import CaffeDetector
 from emotion.labels import EMOTIONS
 from emotion.machine import machine
-from emotion.preprocess import face_tensor
 from emotion.store import PRECISIONS, TrainingRun
+from training.backbones import init_source
+from training.batches import face_tensors
 from training.calibrate import fold_temperature
 from training.datasets import FaceDataset, load_ckplus, load_fer2013
 from training.evaluate import (
@@ -45,7 +45,7 @@ def train(recipe: Recipe, workspace: Workspace) -> None:
     model, progress = fit(
         recipe, dataset, split.train, split.validation, folder / "checkpoint", len(EMOTIONS)
     )
-    held_out = _tensors(dataset.faces[split.validation], recipe.input_size)
+    held_out = face_tensors(dataset.faces[split.validation], recipe.input_size)
     answers = model.predict(held_out.astype(np.float32), verbose=0)
     temperature = fold_temperature(model, answers, dataset.labels[split.validation])
     model.save_weights(workspace.weights(recipe.model))
@@ -54,7 +54,7 @@ def train(recipe: Recipe, workspace: Workspace) -> None:
             git_commit=_git_commit(),
             seed=recipe.seed,
             data_fingerprint=dataset.fingerprint,
-            recipe=recipe.model_dump(),
+            recipe=recipe.model_dump() | {"init": init_source(recipe.init)},
         ),
         temperature=temperature,
         epochs=progress.epoch,
@@ -73,7 +73,7 @@ def quantize_model(model: str, workspace: Workspace) -> None:
     dataset = FaceDataset.load(workspace.dataset)
     train_part = subject_split(dataset, SPLIT_SEED).train
     chosen = np.random.default_rng(recipe.seed).permutation(train_part)[:CALIBRATION_IMAGES]
-    calibration = _tensors(dataset.faces[chosen], recipe.input_size)
+    calibration = face_tensors(dataset.faces[chosen], recipe.input_size)
     quantize(recipe, workspace.weights(model), calibration, workspace.folder(model))
 
 
@@ -83,7 +83,7 @@ def evaluate(model: str, workspace: Workspace) -> Evaluation:
     dataset = FaceDataset.load(workspace.dataset)
     test = subject_split(dataset, SPLIT_SEED).test
     labels = dataset.labels[test]
-    tensors = _tensors(dataset.faces[test], recipe.input_size)
+    tensors = face_tensors(dataset.faces[test], recipe.input_size)
     subjects = len(set(dataset.subjects[test].tolist()))
     protocol = f"CK+, {subjects} subjects held out from training and validation"
     contents = {p: workspace.read(workspace.artifact(model, p), "quantize") for p in PRECISIONS}
@@ -132,7 +132,7 @@ def pretrain(recipe: Recipe, fer2013: Path, workspace: Workspace) -> Path:
     folder = workspace.folder(recipe.model) / "fer2013"
     model, progress = fit(recipe, both, indices[: len(learn)], indices[public], folder, classes=7)
     private = np.char.find(both.names, "PrivateTest") >= 0
-    tensors = _tensors(both.faces[private], recipe.input_size)
+    tensors = face_tensors(both.faces[private], recipe.input_size)
     answers = model.predict(tensors, verbose=0)
     accuracy = (answers.argmax(axis=1) == both.labels[private]).mean()
     log = {"recipe": recipe.model_dump(), "private_test_accuracy": round(float(accuracy), 4)}
@@ -145,10 +145,6 @@ def pretrain(recipe: Recipe, fer2013: Path, workspace: Workspace) -> Path:
 def _trained_recipe(model: str, workspace: Workspace) -> Recipe:
     log = TrainedModel.model_validate_json(workspace.read(workspace.log(model), "train"))
     return Recipe.model_validate(log.run.recipe)
-
-
-def _tensors(faces: Pixels, input_size: int) -> Pixels:
-    return np.stack([face_tensor(face, input_size) for face in faces])
 
 
 def _git_commit() -> str:
