@@ -11,7 +11,7 @@ COPY training training
 RUN /app/.venv/bin/pip install --no-cache-dir --no-compile .
 
 FROM ${BASE}
-RUN useradd --system --uid 10001 --no-create-home emotion
+RUN useradd --uid 10001 --no-create-home emotion
 WORKDIR /app
 COPY --from=build /app/.venv .venv
 COPY model_store model_store

@@ -2,14 +2,8 @@
 
 import io
 import os
-import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import cv2
@@ -19,11 +13,10 @@ import pytest
 import skimage.data
 from PIL import Image
 
+from benchmarks.server import ROOT, Server, serving
 from emotion import Classifier
 from emotion.assets import find_detector_files
 from emotion.faces import CaffeDetector
-
-ROOT = Path(__file__).parent.parent
 
 
 def encode(rgb: np.ndarray, kind: str = "PNG", **options: object) -> bytes:
@@ -74,17 +67,6 @@ def classifier(detector: CaffeDetector) -> Classifier:
     return Classifier(detector=detector, interpreters=2)
 
 
-@dataclass
-class Server:
-    url: str
-    process: subprocess.Popen[str]
-    log: Path
-
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
-
-
 StartServer = Callable[..., AbstractContextManager[Server]]
 
 
@@ -92,44 +74,10 @@ StartServer = Callable[..., AbstractContextManager[Server]]
 def start_server(tmp_path_factory: pytest.TempPathFactory) -> StartServer:
     """Start a real ``python -m service`` on loopback with the given settings."""
 
-    @contextmanager
-    def start(**settings: object) -> Iterator[Server]:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        log = tmp_path_factory.mktemp("server") / "log.jsonl"
-        given = {f"EMOTION_{name.upper()}": str(value) for name, value in settings.items()}
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith("EMOTION_")}
-        with log.open("w") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "service"],
-                cwd=ROOT,
-                env=inherited | given | {"EMOTION_PORT": str(port)},
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
-        server = Server(f"http://127.0.0.1:{port}", process, log)
-        try:
-            _await_ready(server)
-            yield server
-        finally:
-            if process.poll() is None:
-                server.stop()
+    def start(**settings: object) -> AbstractContextManager[Server]:
+        return serving(tmp_path_factory.mktemp("server") / "log.jsonl", **settings)
 
     return start
-
-
-def _await_ready(server: Server) -> None:
-    until = time.monotonic() + 60
-    while time.monotonic() < until and server.process.poll() is None:
-        try:
-            httpx.get(f"{server.url}/livez")
-        except httpx.TransportError:
-            time.sleep(0.1)
-        else:
-            return
-    raise AssertionError(f"the server did not start:\n{server.log.read_text()}")
 
 
 @pytest.fixture(scope="session")

@@ -361,7 +361,7 @@ def test_a_damaged_artifact_takes_out_itself_alone(
 def test_a_missing_store_ends_the_service_with_a_reason(
     start_server: StartServer, tmp_path: Path
 ) -> None:
-    with pytest.raises(AssertionError, match="No model store"), start_server(store=tmp_path):
+    with pytest.raises(RuntimeError, match="No model store"), start_server(store=tmp_path):
         pass
 
 
