@@ -8,7 +8,7 @@ REQUESTS ?= 500
 INIT ?= imagenet
 bin := .venv/bin
 
-.PHONY: serve test lint format load train clean
+.PHONY: serve test lint format load bench train clean
 
 serve: .venv/serving ## set up and serve the shipped model store on PORT
 	EMOTION_PORT=$(PORT) $(bin)/python -m service
@@ -28,6 +28,9 @@ format: .venv/development
 load: .venv/development ## measure a running service: MODEL, PRECISION, CLIENTS, REQUESTS, PORT
 	$(bin)/python -m benchmarks.load --url http://127.0.0.1:$(PORT) \
 		--model $(MODEL) --precision $(PRECISION) --clients $(CLIENTS) --requests $(REQUESTS)
+
+bench: .venv/development ## measure the promises about speed on this machine
+	$(bin)/python -m benchmarks.bench --out benchmarks/results/bench.json
 
 train: .venv/development ## CK+ to the model store for MODEL, starting from INIT
 	$(bin)/python -m training run --model $(MODEL) --init $(INIT)

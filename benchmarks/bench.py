@@ -1,0 +1,232 @@
+"""The promises about speed, each a ratio of things measured in the same run.
+
+What is compared alternates, call by call, so that a machine that slows down slows both sides.
+Prints a table; with ``--out`` also writes JSON.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import cv2
+import httpx
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.load import load
+from benchmarks.server import ROOT, Server, serving
+from emotion import Classifier
+from emotion.decode import decode
+from emotion.machine import machine
+from emotion.preprocess import face_pixels, face_tensor
+
+PHOTO = (ROOT / "examples" / "astronaut.jpg").read_bytes()
+CLIENTS = (1, 2, 4, 8, 16, 32, 64)
+FACES = (1, 2, 4, 8, 16)
+WARM_UP = 3
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured number and, where there is one, the bound it should keep."""
+
+    what: str
+    value: float
+    at_most: float | None = None
+    at_least: float | None = None
+
+    @property
+    def kept(self) -> bool:
+        """Whether the value is within its bound."""
+        return (self.at_most is None or self.value <= self.at_most) and (
+            self.at_least is None or self.value >= self.at_least
+        )
+
+
+def alternate(rounds: int, *calls: Callable[[], object]) -> list[float]:
+    """Time calls in turn, ``rounds`` times after a warm-up; returns each one's median in ms."""
+    times: list[list[float]] = [[] for _ in calls]
+    for _ in range(WARM_UP + rounds):
+        for call, row in zip(calls, times, strict=True):
+            start = time.perf_counter()
+            call()
+            row.append(1000 * (time.perf_counter() - start))
+    return [median(row[WARM_UP:]) for row in times]
+
+
+def request_against_library(server: Server, classifier: Classifier, rounds: int) -> list[Figure]:
+    """One client's /predict against the same pipeline called in this process."""
+    with httpx.Client(base_url=server.url, timeout=60) as http:
+        request, call = alternate(
+            rounds,
+            lambda: http.post("/predict", content=PHOTO).raise_for_status(),
+            lambda: classifier.predict(PHOTO),
+        )
+        models = len(classifier.store.records)
+        compare, separately = alternate(
+            max(rounds // 10, 3),
+            lambda: http.post("/compare", content=PHOTO).raise_for_status(),
+            lambda: [
+                http.post(
+                    "/predict",
+                    params={"model": r.model, "precision": r.precision},
+                    content=PHOTO,
+                ).raise_for_status()
+                for r in classifier.store.records
+            ],
+        )
+    return [
+        Figure("in-process p50, ms", call),
+        Figure("/predict p50 more than in-process, ms", request - call, at_most=1.5),
+        Figure("/predict p50 / in-process", request / call, at_most=1.25),
+        Figure(f"/compare of {models} / {models} /predict", compare / separately, at_most=0.6),
+    ]
+
+
+def precisions(classifier: Classifier, model: str, rounds: int) -> list[Figure]:
+    """int8 against float32, the network alone and the whole call."""
+    image = decode(PHOTO)
+    box = classifier.detector.detect(image)[0].box
+    exact, small = (classifier.registry.get(model, p) for p in ("float32", "int8"))
+    tensor = face_tensor(face_pixels(image, box), exact.record.input_size)[np.newaxis]
+    network = alternate(rounds, partial(exact.run, tensor), partial(small.run, tensor))
+    whole = alternate(
+        rounds // 2,
+        lambda: classifier.predict(PHOTO, model, "float32"),
+        lambda: classifier.predict(PHOTO, model, "int8"),
+    )
+    promised = model != "mobilenet"
+    return [
+        Figure(f"{model} network, float32 ms", network[0]),
+        Figure(f"{model} network, int8 ms", network[1]),
+        Figure(
+            f"{model} network, float32 / int8",
+            network[0] / network[1],
+            at_least=3 if promised else None,
+        ),
+        Figure(
+            f"{model} whole call, float32 / int8",
+            whole[0] / whole[1],
+            at_least=2 if promised else None,
+        ),
+    ]
+
+
+def saturation(server: Server, in_process_ms: float, requests: int) -> list[Figure]:
+    """Closed-loop throughput over the number of clients."""
+    capacity = 1000 * (os.cpu_count() or 1) / in_process_ms
+    rates = [
+        asyncio.run(
+            load(server.url, PHOTO, "mobilenet", "int8", clients, requests)
+        ).requests_per_second
+        for clients in CLIENTS
+    ]
+    curve = [
+        Figure(f"{clients} clients, requests/s", rate)
+        for clients, rate in zip(CLIENTS, rates, strict=True)
+    ]
+    after_peak = rates[int(np.argmax(rates)) :]
+    return [
+        *curve,
+        Figure("throughput / (cores / in-process time)", max(rates) / capacity, at_least=0.85),
+        Figure(
+            "least throughput after the peak / peak", min(after_peak) / max(rates), at_least=0.9
+        ),
+    ]
+
+
+def faces(classifier: Classifier, rounds: int) -> list[Figure]:
+    """One call on pictures of the same size with more and more faces."""
+    pictures = [_crowd(count) for count in FACES]
+    found = [len(classifier.predict(p, faces="all").faces) for p in pictures]
+    times = alternate(rounds, *(lambda p=p: classifier.predict(p, faces="all") for p in pictures))
+    return [
+        Figure(f"{count} faces in one picture, ms", milliseconds)
+        for count, milliseconds in zip(found, times, strict=True)
+    ]
+
+
+def _crowd(count: int) -> bytes:
+    """A PNG of 800x800 with ``count`` faces in a grid of 4x4."""
+    face = cv2.resize(decode(PHOTO)[40:220, 135:315], (180, 180))
+    canvas: npt.NDArray[np.uint8] = np.full((800, 800, 3), 128, np.uint8)
+    for place in range(count):
+        top, left = 200 * (place // 4) + 10, 200 * (place % 4) + 10
+        canvas[top : top + 180, left : left + 180] = face
+    return bytes(cv2.imencode(".png", canvas)[1])
+
+
+def start_and_memory(log: Path, classifier: Classifier, runs: int) -> list[Figure]:
+    """Time from the process's start to ready, and memory once everything has served."""
+    one, every = [], []
+    for _ in range(runs):
+        with serving(log, preload="mobilenet/int8") as server:
+            one.append(server.seconds_to_ready)
+        with serving(log) as server:
+            every.append(server.seconds_to_ready)
+            asyncio.run(load(server.url, PHOTO, "mobilenet", "int8", 8, 50))
+            httpx.post(f"{server.url}/compare", content=PHOTO, timeout=60).raise_for_status()
+            resident = server.resident_bytes
+    files = sum(r.bytes for r in classifier.store.records)
+    return [
+        Figure("cold start, mobilenet/int8 preloaded, s", median(one), at_most=1),
+        Figure("cold start, everything preloaded, s", median(every), at_most=3),
+        Figure("resident memory / artifact files", resident / files, at_most=2.5),
+    ]
+
+
+def measure(rounds: int) -> list[Figure]:
+    """Measure everything."""
+    cv2.setNumThreads(1)  # as the service does
+    classifier = Classifier()
+    models = sorted({r.model for r in classifier.store.records})
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "log.jsonl"
+        with serving(log) as server:
+            first = request_against_library(server, classifier, rounds)
+            curve = saturation(server, first[0].value, requests=max(rounds, 64))
+        start = start_and_memory(log, classifier, runs=3)
+    return [
+        *first,
+        *curve,
+        *(figure for model in models for figure in precisions(classifier, model, rounds)),
+        *faces(classifier, max(rounds // 5, 3)),
+        *start,
+    ]
+
+
+def main() -> int:
+    """Print the figures; the status is 0 even where a bound is missed, which the table says."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=300)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    figures = measure(options.rounds)
+    width = max(len(figure.what) for figure in figures)
+    for figure in figures:
+        bound = figure.at_most if figure.at_most is not None else figure.at_least
+        sign = "<=" if figure.at_most is not None else ">="
+        verdict = "" if bound is None else f"  {sign} {bound:g} {'' if figure.kept else 'MISSED'}"
+        print(f"{figure.what:{width}} {figure.value:9.3f}{verdict}")
+    if options.out:
+        report = {
+            "machine": machine(),
+            "date": datetime.now(UTC).date().isoformat(),
+            "figures": [asdict(figure) for figure in figures],
+        }
+        options.out.write_text(json.dumps(report, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
