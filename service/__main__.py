@@ -1,5 +1,8 @@
 """``python -m service``: serve with uvicorn, as the settings say."""
 
+import os
+import tempfile
+
 import uvicorn
 
 from service.settings import Settings
@@ -8,6 +11,15 @@ from service.settings import Settings
 def main() -> None:
     """Serve until SIGINT or SIGTERM, then finish the requests under way."""
     settings = Settings()
+    if settings.workers == 1:
+        _serve(settings)
+        return
+    with tempfile.TemporaryDirectory() as counts:  # where the workers add up their metrics
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = counts
+        _serve(settings)
+
+
+def _serve(settings: Settings) -> None:
     uvicorn.run(
         "service.app:create_app",
         factory=True,

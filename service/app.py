@@ -9,9 +9,11 @@ from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 
-from service.logs import AccessLogMiddleware, configure_logs
+from service.access import AccessMiddleware
+from service.logs import configure_logs
+from service.metrics import Metrics
 from service.problems import add_problem_handlers
-from service.routes import compare, health, models, predict
+from service.routes import compare, health, metrics, models, predict
 from service.runtime import Runtime
 from service.schemas import Problem
 from service.settings import Settings
@@ -21,21 +23,27 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """Return the service's ASGI app; settings come from the environment unless given."""
     settings = settings or Settings()
     configure_logs(settings.log_level)
+    counted = Metrics()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.runtime = await run_in_threadpool(Runtime, settings)
+        app.state.runtime = await run_in_threadpool(Runtime, settings, counted)
         yield
         await run_in_threadpool(app.state.runtime.engine.close)
+        counted.close()
 
     app = FastAPI(
         title="Emotion service",
         summary="Which of seven emotions does a face show?",
         version="0.1.0",
         lifespan=lifespan,
-        middleware=[Middleware(CorrelationIdMiddleware), Middleware(AccessLogMiddleware)],
+        middleware=[
+            Middleware(CorrelationIdMiddleware),
+            Middleware(AccessMiddleware, metrics=counted),
+        ],
     )
-    for route in (predict, compare, models, health):
+    app.state.metrics = counted
+    for route in (predict, compare, models, health, metrics):
         app.include_router(route.router)
     add_problem_handlers(app)
     app.openapi = lambda: _with_problem_schema(app)  # type: ignore[method-assign]

@@ -35,8 +35,18 @@ class Engine:
     in parallel, and share one copy of every model.
     """
 
-    def __init__(self, threads: int, max_waiting: int, deadline_seconds: float) -> None:
-        """Start with ``threads`` threads; at most ``max_waiting`` requests wait for one."""
+    def __init__(
+        self,
+        threads: int,
+        max_waiting: int,
+        deadline_seconds: float,
+        on_change: Callable[[int], None] = lambda change: None,
+    ) -> None:
+        """Start with ``threads`` threads; at most ``max_waiting`` requests wait for one.
+
+        ``on_change`` is told of every request that enters (1) or leaves (-1).
+        """
+        self._on_change = on_change
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="engine")
         self._capacity = threads + max_waiting
         self._deadline = deadline_seconds
@@ -64,7 +74,7 @@ class Engine:
             return work()
 
         loop = asyncio.get_running_loop()
-        self._admitted += 1
+        self._admit(1)
         future = self._pool.submit(timed)
         future.add_done_callback(lambda _: self._release_on(loop, future))
         try:
@@ -82,10 +92,11 @@ class Engine:
 
     def _release_on(self, loop: asyncio.AbstractEventLoop, future: "Future[T]") -> None:
         if not loop.is_closed():
-            loop.call_soon_threadsafe(self._release)
+            loop.call_soon_threadsafe(self._admit, -1)
 
-    def _release(self) -> None:
-        self._admitted -= 1
+    def _admit(self, change: int) -> None:
+        self._admitted += change
+        self._on_change(change)
 
 
 def _milliseconds_since(start: float) -> float:

@@ -2,15 +2,10 @@
 
 import logging
 import sys
-import time
-from http import HTTPStatus
 from typing import Any
 
 import structlog
 from asgi_correlation_id import correlation_id
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-_access = structlog.get_logger("access")
 
 
 def configure_logs(level: str) -> None:
@@ -44,7 +39,7 @@ def configure_logs(level: str) -> None:
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = True
-    logging.getLogger("uvicorn.access").disabled = True  # AccessLogMiddleware's lines replace it
+    logging.getLogger("uvicorn.access").disabled = True  # AccessMiddleware's lines replace it
 
 
 def _add_request_id(
@@ -53,35 +48,3 @@ def _add_request_id(
     if (request_id := correlation_id.get()) is not None:
         event["request_id"] = request_id
     return event
-
-
-class AccessLogMiddleware:
-    """Logs each request's method, path, status and duration; no query, no body, no address."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on and log how it went."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        start = time.perf_counter()
-        status = HTTPStatus.INTERNAL_SERVER_ERROR.value
-
-        async def watched(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self._app(scope, receive, watched)
-        finally:
-            _access.info(
-                "request",
-                method=scope["method"],
-                path=scope["path"],
-                status=status,
-                milliseconds=round(1000 * (time.perf_counter() - start), 2),
-            )

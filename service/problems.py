@@ -76,13 +76,13 @@ def _on_emotion_error(request: Request, error: Exception) -> JSONResponse:
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     if kind.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         headers["Connection"] = "close"
-    return _answer(kind, str(error), headers)
+    return _answer(request, kind, str(error), headers)
 
 
 def _on_invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 (registered for nothing else)
     details = [f"{e['loc'][-1]}: {e['msg']}" for e in error.errors()]
-    return _answer(_INVALID, "; ".join(details) + ".")
+    return _answer(request, _INVALID, "; ".join(details) + ".")
 
 
 def _on_http_error(request: Request, error: Exception) -> JSONResponse:
@@ -90,15 +90,18 @@ def _on_http_error(request: Request, error: Exception) -> JSONResponse:
     title = HTTPStatus(error.status_code).phrase
     kind = _Kind(error.status_code, title.lower().replace(" ", "-"), title)
     detail = f"{request.method} {request.url.path}: {title}. See /docs for what is served."
-    return _answer(kind, detail, dict(error.headers or {}))
+    return _answer(request, kind, detail, dict(error.headers or {}))
 
 
 def _on_bug(request: Request, error: Exception) -> JSONResponse:
     detail = "This is a bug: report it with the request id, it is in the service's log."
-    return _answer(_INTERNAL, detail)
+    return _answer(request, _INTERNAL, detail)
 
 
-def _answer(kind: _Kind, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
+def _answer(
+    request: Request, kind: _Kind, detail: str, headers: dict[str, str] | None = None
+) -> JSONResponse:
+    request.app.state.metrics.problem(kind.name)
     problem = Problem(
         type=f"urn:problem-type:emotion:{kind.name}",
         title=kind.title,

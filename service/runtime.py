@@ -13,6 +13,7 @@ from emotion.errors import ArtifactUnavailableError, UnknownArtifactError
 from emotion.faces import CaffeDetector
 from emotion.store import ArtifactRecord, ModelStore
 from service.engine import Engine
+from service.metrics import Metrics
 from service.settings import Settings
 
 _log = structlog.get_logger()
@@ -21,7 +22,7 @@ _log = structlog.get_logger()
 class Runtime:
     """Built once per process, before it takes requests."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
         """Open the store and the detector, and preload artifacts.
 
         Raises:
@@ -30,7 +31,10 @@ class Runtime:
         """
         cv2.setNumThreads(1)  # the engine already runs one request per core
         self.settings = settings
-        self.engine = Engine(settings.threads, settings.max_waiting, settings.deadline_seconds)
+        self.metrics = metrics
+        self.engine = Engine(
+            settings.threads, settings.max_waiting, settings.deadline_seconds, metrics.admitted
+        )
         self.classifier = Classifier(
             ModelStore(settings.store),
             detector=CaffeDetector(
@@ -63,6 +67,7 @@ class Runtime:
             _log.error("artifact unavailable", artifact=name, reason=str(error))
         else:
             self.loaded.append(artifact.record)
+            self.metrics.loaded(artifact.record)
             _log.info("artifact loaded", artifact=name, version=artifact.record.version)
 
 

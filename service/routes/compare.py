@@ -55,6 +55,7 @@ async def compare(
             no_face=query.no_face,
         )
     )
+    runtime.metrics.comparison(comparison, timing)
     detector = runtime.classifier.detector.name
     return CompareAnswer.of(comparison, detector, timing, correlation_id.get())
 

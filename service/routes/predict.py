@@ -71,5 +71,6 @@ async def predict(
             image, query.model, query.precision, faces=query.faces, no_face=query.no_face
         )
     )
+    runtime.metrics.prediction(prediction, timing)
     detector = runtime.classifier.detector.name
     return PredictAnswer.of(prediction, detector, timing, correlation_id.get())

@@ -1,0 +1,135 @@
+"""Prometheus metrics. Label values come from closed sets, so that no client can add series."""
+
+import os
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    multiprocess,
+)
+
+from emotion.classifier import Comparison, Prediction
+from emotion.store import ArtifactRecord
+from service.engine import Timing
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class Metrics:
+    """What one process counts; with several workers, ``text`` adds up all of theirs.
+
+    Several workers share their numbers through files in $PROMETHEUS_MULTIPROC_DIR, which
+    ``python -m service`` makes for them.
+    """
+
+    def __init__(self) -> None:
+        self._registry = registry = CollectorRegistry()
+        self._requests = Counter(
+            "emotion_requests",
+            "Requests answered.",
+            ("method", "route", "status"),
+            registry=registry,
+        )
+        self._request_seconds = Histogram(
+            "emotion_request_seconds",
+            "From the first byte in to the last byte out.",
+            ("route",),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._problems = Counter(
+            "emotion_problems", "Problem documents sent.", ("problem",), registry=registry
+        )
+        self._stage_seconds = Histogram(
+            "emotion_stage_seconds",
+            "Time of each stage of a prediction.",
+            ("stage",),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._inference_seconds = Histogram(
+            "emotion_inference_seconds",
+            "Time of a request's faces in one artifact.",
+            ("model", "precision"),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._emotions = Counter(
+            "emotion_faces",
+            "Faces classified, by the emotion found: watch it for drift.",
+            ("model", "precision", "emotion"),
+            registry=registry,
+        )
+        self._admitted = Gauge(
+            "emotion_admitted_requests",
+            "Requests being computed or waiting for a thread.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self._artifacts = Gauge(
+            "emotion_artifact_loaded",
+            "1 for each artifact in memory.",
+            ("model", "precision", "version"),
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+
+    def request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count an answered request."""
+        self._requests.labels(method if method in _METHODS else "other", route, status).inc()
+        self._request_seconds.labels(route).observe(seconds)
+
+    def problem(self, name: str) -> None:
+        """Count a problem document."""
+        self._problems.labels(name).inc()
+
+    def prediction(self, prediction: Prediction, timing: Timing) -> None:
+        """Record a /predict."""
+        self._stages(prediction.milliseconds | vars(timing))
+        emotions = [face.emotion for face in prediction.faces]
+        self._inference(prediction.artifact, prediction.milliseconds["inference"], emotions)
+
+    def comparison(self, comparison: Comparison, timing: Timing) -> None:
+        """Record a /compare; of an artifact's repeats, the median counts, once."""
+        self._stages(comparison.image.milliseconds | vars(timing))
+        for compared in comparison.artifacts:
+            emotions = [compared.prediction.emotion]
+            self._inference(compared.artifact, compared.milliseconds, emotions)
+
+    def _stages(self, milliseconds: dict[str, float]) -> None:
+        for stage, spent in milliseconds.items():
+            self._stage_seconds.labels(stage).observe(spent / 1000)
+
+    def _inference(
+        self, artifact: ArtifactRecord, milliseconds: float, emotions: list[str]
+    ) -> None:
+        labels = (artifact.model, artifact.precision)
+        self._inference_seconds.labels(*labels).observe(milliseconds / 1000)
+        for emotion in emotions:
+            self._emotions.labels(*labels, emotion).inc()
+
+    def admitted(self, change: int) -> None:
+        """Record that requests entered or left the engine."""
+        self._admitted.inc(change)
+
+    def loaded(self, artifact: ArtifactRecord) -> None:
+        """Record an artifact in memory."""
+        self._artifacts.labels(artifact.model, artifact.precision, artifact.version).set(1)
+
+    def text(self) -> bytes:
+        """All numbers in Prometheus's text format."""
+        if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+            return generate_latest(self._registry)
+        registry = CollectorRegistry()
+        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)
+
+    @staticmethod
+    def close() -> None:
+        """Take this process out of the workers' common numbers of what is alive."""
+        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+            multiprocess.mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]

@@ -1,0 +1,74 @@
+"""What Prometheus sees of a live service."""
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.conftest import StartServer
+
+
+def scrape(url: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    response = httpx.get(f"{url}/metrics")
+    assert response.headers["content-type"].startswith("text/plain")
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(response.text)
+        for sample in family.samples
+    }
+
+
+def sample(url: str, name: str, **labels: str) -> float:
+    return scrape(url).get((name, frozenset(labels.items())), 0)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_requests_stages_and_faces_are_counted(
+    start_server: StartServer, photo: bytes, collage: bytes, workers: int
+) -> None:
+    with start_server(workers=workers) as server:
+        url = server.url
+        for _ in range(5):
+            httpx.post(f"{url}/predict?precision=int8", content=photo)
+        httpx.post(f"{url}/predict?precision=int8&faces=all", content=collage)
+        httpx.post(f"{url}/predict", content=b"no image")
+        httpx.post(f"{url}/compare?repeats=9&models=mobilenet", content=photo)
+        counted = {"method": "POST", "route": "/predict"}
+        assert sample(url, "emotion_requests_total", status="200", **counted) == 6
+        assert sample(url, "emotion_requests_total", status="415", **counted) == 1
+        assert sample(url, "emotion_problems_total", problem="unsupported-format") == 1
+        for stage in ("decode", "detect", "preprocess", "queue", "total"):
+            assert sample(url, "emotion_stage_seconds_count", stage=stage) == 7
+        artifact = {"model": "mobilenet", "precision": "int8"}
+        assert sample(url, "emotion_inference_seconds_count", **artifact) == 7
+        faces = [
+            value
+            for (name, labels), value in scrape(url).items()
+            if name == "emotion_faces_total" and artifact.items() <= dict(labels).items()
+        ]
+        assert sum(faces) == 5 + 3 + 1
+        loaded = [name for (name, _), value in scrape(url).items() if value == 1]
+        assert loaded.count("emotion_artifact_loaded") >= 3
+        assert sample(url, "emotion_admitted_requests") == 0
+
+
+def test_no_client_can_add_series(start_server: StartServer) -> None:
+    with start_server(preload="none") as server:
+        for number in range(3):
+            httpx.request(("PROPFIND", "LOCK", "PURGE")[number], f"{server.url}/path{number}")
+            httpx.get(f"{server.url}/models/model{number}/int8")
+        routes = {
+            dict(labels).get("route")
+            for (name, labels) in scrape(server.url)
+            if name == "emotion_requests_total"
+        }
+        assert routes <= {"unmatched", "/models/{model}/{precision}", "/metrics", "/readyz"}
+        assert (
+            sample(
+                server.url,
+                "emotion_requests_total",
+                method="other",
+                route="unmatched",
+                status="404",
+            )
+            == 3
+        )
