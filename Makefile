@@ -1,6 +1,6 @@
 # Everything is built in and run from .venv in this checkout.
 PYTHON ?= python3
-PORT ?= 8000
+PORT ?= $(or $(EMOTION_PORT),8000)
 MODEL ?= mobilenet
 PRECISION ?= int8
 CLIENTS ?= 8

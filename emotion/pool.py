@@ -32,12 +32,19 @@ class Pool(Generic[T]):
     def fill(self) -> None:
         """Make all objects now rather than when they are first needed."""
         while self._may_make.acquire(blocking=False):
-            self._idle.put(self._make())
+            self._idle.put(self._make_allowed())
 
     def _take(self) -> T:
         try:
             return self._idle.get_nowait()
         except queue.Empty:
             if self._may_make.acquire(blocking=False):
-                return self._make()
+                return self._make_allowed()
             return self._idle.get()
+
+    def _make_allowed(self) -> T:
+        try:
+            return self._make()
+        except BaseException:
+            self._may_make.release()
+            raise

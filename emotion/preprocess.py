@@ -4,9 +4,8 @@ Framing follows CK+: on its frames the detector's box spans about x 10-90 % and
 y -3-102 %, so a CK+-like crop is a square on the box's centre with a side of 0.95 of the
 box's height. Every crop passes through CK+'s own 48x48 resolution, so that a 12-megapixel
 portrait and a dataset frame meet the network alike. CLAHE then runs at 128x128: there its 8x8
-tiles hold the 256 pixels that a clip limit of 2 needs to mean 2. On 48x48 the tiles hold 36,
-OpenCV rounds the limit up to an effective 7, and noise drowns the face (fold 0, MobileNet:
-80 % instead of NNN %).
+tiles hold the 256 pixels that a clip limit of 2 needs to mean 2. On 48x48 the tiles hold 36 and
+OpenCV rounds the limit up to one count of 256 bins, an effective 7, which amplifies noise.
 """
 
 import hashlib
@@ -64,19 +63,19 @@ def face_pixels(image: Pixels, box: Box | None) -> Pixels:
     target_x = _scaled(x, left, scale)
     target_y = _scaled(y, top, scale)
     size = (target_x.stop - target_x.start, target_y.stop - target_y.start)
-    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    interpolation = _flag("INTER", PIPELINE.downscale if scale < 1 else PIPELINE.upscale)
     face = cv2.copyMakeBorder(
         cv2.resize(grey, size, interpolation=interpolation),
         top=target_y.start,
         bottom=PIPELINE.face_size - target_y.stop,
         left=target_x.start,
         right=PIPELINE.face_size - target_x.stop,
-        borderType=cv2.BORDER_REPLICATE,
+        borderType=_flag("BORDER", PIPELINE.crop_border),
     )
     size = (PIPELINE.clahe_size, PIPELINE.clahe_size)
     tiles = (PIPELINE.clahe_tiles, PIPELINE.clahe_tiles)
     clahe = cv2.createCLAHE(PIPELINE.clahe_clip_limit, tiles)
-    scaled = cv2.resize(face, size, interpolation=cv2.INTER_LINEAR)
+    scaled = cv2.resize(face, size, interpolation=_flag("INTER", PIPELINE.upscale))
     return np.asarray(clahe.apply(scaled), np.uint8)
 
 
@@ -115,5 +114,11 @@ def face_tensor(face: Pixels, input_size: int) -> Pixels:
         uint8 [input_size, input_size, 3], the grey value in every channel. Normalisation is
         part of each artifact's graph, so every precision takes these pixels as they are.
     """
-    scaled = cv2.resize(face, (input_size, input_size), interpolation=cv2.INTER_AREA)
+    downscale = _flag("INTER", PIPELINE.downscale)
+    scaled = cv2.resize(face, (input_size, input_size), interpolation=downscale)
     return np.asarray(cv2.cvtColor(scaled, cv2.COLOR_GRAY2BGR), np.uint8)
+
+
+def _flag(kind: str, name: str) -> int:
+    """OpenCV's constant of that name, so that the record above is what really runs."""
+    return int(getattr(cv2, f"{kind}_{name.upper()}"))

@@ -30,16 +30,16 @@ class LoadedArtifact:
         self._interpreters.fill()
 
     def _load(self) -> Interpreter:
-        name = f"{self.record.model}/{self.record.precision}"
+        name = self.record.name
         try:
             interpreter = Interpreter(self._content)
-        except ValueError as error:
-            raise ArtifactUnavailableError(f"{name}: {error}") from error
-        if (interpreter.input, interpreter.output) != (self.record.input, self.record.output):
-            raise ArtifactUnavailableError(
-                f"{name}: its tensors are not those the manifest describes: publish it again."
-            )
-        interpreter.run(np.zeros(interpreter.input.shape, np.uint8))  # the first call is slow
+            if (interpreter.input, interpreter.output) != (self.record.input, self.record.output):
+                raise ArtifactUnavailableError(
+                    f"{name}: its tensors are not those the manifest describes: publish it again."
+                )
+            interpreter.run(np.zeros(interpreter.input.shape, np.uint8))  # the first call is slow
+        except (ValueError, RuntimeError) as error:
+            raise ArtifactUnavailableError(f"{name} cannot be run: {error}") from error
         return interpreter
 
 
@@ -50,8 +50,19 @@ class Registry:
         """Serve ``store``; at most ``interpreters`` calls of one artifact run at once."""
         self.store = store
         self._interpreters = interpreters
-        self._loaded: dict[str, LoadedArtifact] = {}
+        self._loaded: dict[str, LoadedArtifact] = {}  # by name and version
+        self._failed: dict[str, str] = {}
         self._lock = threading.Lock()
+
+    @property
+    def loaded(self) -> list[ArtifactRecord]:
+        """Artifacts in memory, in the order they came."""
+        return [artifact.record for artifact in self._loaded.copy().values()]
+
+    @property
+    def failed(self) -> dict[str, str]:
+        """Names of artifacts that could not be loaded when last asked for, and why."""
+        return self._failed.copy()
 
     def get(self, model: str, precision: str) -> LoadedArtifact:
         """Return the loaded artifact.
@@ -61,12 +72,20 @@ class Registry:
             ArtifactUnavailableError: it has, but it cannot be run.
         """
         record = self.store.record(model, precision)
-        loaded = self._loaded.get(record.sha256)
-        if loaded is None:
+        key = f"{record.name}@{record.version}"
+        artifact = self._loaded.get(key)
+        if artifact is None:
             with self._lock:
-                loaded = self._loaded.get(record.sha256)
-                if loaded is None:
-                    content = self.store.read(record)
-                    loaded = LoadedArtifact(record, content, self._interpreters)
-                    self._loaded[record.sha256] = loaded
-        return loaded
+                artifact = self._loaded.get(key)
+                if artifact is None:
+                    artifact = self._loaded[key] = self._load(record)
+        return artifact
+
+    def _load(self, record: ArtifactRecord) -> LoadedArtifact:
+        try:
+            artifact = LoadedArtifact(record, self.store.read(record), self._interpreters)
+        except ArtifactUnavailableError as error:
+            self._failed[record.name] = str(error)
+            raise
+        self._failed.pop(record.name, None)
+        return artifact

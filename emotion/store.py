@@ -85,6 +85,11 @@ class ArtifactRecord(_Record):
     latency: Latency
 
     @property
+    def name(self) -> str:
+        """Model and precision, as in ``mobilenet/int8``."""
+        return f"{self.model}/{self.precision}"
+
+    @property
     def version(self) -> str:
         """First 12 hex digits of the content's SHA-256."""
         return self.sha256[:12]

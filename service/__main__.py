@@ -1,28 +1,49 @@
 """``python -m service``: serve with uvicorn, as the settings say."""
 
 import os
+import sys
 import tempfile
 
 import uvicorn
+from pydantic import ValidationError
 
+from emotion.errors import EmotionError
+from emotion.store import ModelStore
+from service.protocol import BoundedProtocol
+from service.runtime import to_preload
 from service.settings import Settings
 
 
-def main() -> None:
-    """Serve until SIGINT or SIGTERM, then finish the requests under way."""
-    settings = Settings()
+def main() -> int:
+    """Serve until SIGINT or SIGTERM, then finish the requests under way.
+
+    Returns 1, with a sentence on standard error, where the settings or the store are at fault.
+    """
+    try:
+        settings = Settings()
+        to_preload(ModelStore(settings.store), settings.preload)
+    except ValidationError as error:
+        for problem in error.errors():
+            name = f"EMOTION_{problem['loc'][0]}".upper()
+            print(f"error: {name}={problem['input']}: {problem['msg']}", file=sys.stderr)
+        return 1
+    except EmotionError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     if settings.workers == 1:
         _serve(settings)
-        return
+        return 0
     with tempfile.TemporaryDirectory() as counts:  # where the workers add up their metrics
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = counts
         _serve(settings)
+    return 0
 
 
 def _serve(settings: Settings) -> None:
     uvicorn.run(
         "service.app:create_app",
         factory=True,
+        http=BoundedProtocol,
         host=settings.host,
         port=settings.port,
         workers=settings.workers,
@@ -34,4 +55,4 @@ def _serve(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

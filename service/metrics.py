@@ -107,6 +107,7 @@ class Metrics:
     def _inference(
         self, artifact: ArtifactRecord, milliseconds: float, emotions: list[str]
     ) -> None:
+        self.loaded(artifact)
         labels = (artifact.model, artifact.precision)
         self._inference_seconds.labels(*labels).observe(milliseconds / 1000)
         for emotion in emotions:

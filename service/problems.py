@@ -8,16 +8,23 @@ import structlog
 from asgi_correlation_id import correlation_id
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from emotion import errors
 from service.engine import DeadlineError, OverloadedError
 from service.schemas import Problem
-from service.upload import BadUploadError, BodyTooLargeError, UnsupportedBodyError
+from service.upload import (
+    BadUploadError,
+    BodyTooLargeError,
+    UnsupportedBodyError,
+    UploadTimeoutError,
+)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
+CLIENT_CLOSED_REQUEST = 499  # nginx's code, for the log
 _log = structlog.get_logger()
 
 
@@ -33,6 +40,7 @@ KINDS: dict[type[errors.EmotionError], _Kind] = {
     errors.UnreadableImageError: _Kind(400, "unreadable-image", "The image cannot be decoded"),
     errors.ImageTooSmallError: _Kind(400, "image-too-small", "The image has too few pixels"),
     errors.UnknownArtifactError: _Kind(404, "unknown-artifact", "No such model or precision"),
+    UploadTimeoutError: _Kind(408, "upload-timeout", "The request body came too slowly"),
     BodyTooLargeError: _Kind(413, "body-too-large", "The request body has too many bytes"),
     errors.ImageTooLargeError: _Kind(413, "image-too-large", "The image has too many pixels"),
     UnsupportedBodyError: _Kind(415, "unsupported-body", "The content type is not served"),
@@ -51,6 +59,7 @@ def add_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(errors.EmotionError, _on_emotion_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(ClientDisconnect, _on_disconnect)
     app.add_exception_handler(Exception, _on_bug)
 
 
@@ -74,7 +83,7 @@ def _on_emotion_error(request: Request, error: Exception) -> JSONResponse:
     headers = {}
     if kind.status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-    if kind.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+    if kind.status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE):
         headers["Connection"] = "close"
     return _answer(request, kind, str(error), headers)
 
@@ -91,6 +100,10 @@ def _on_http_error(request: Request, error: Exception) -> JSONResponse:
     kind = _Kind(error.status_code, title.lower().replace(" ", "-"), title)
     detail = f"{request.method} {request.url.path}: {title}. See /docs for what is served."
     return _answer(request, kind, detail, dict(error.headers or {}))
+
+
+def _on_disconnect(request: Request, error: Exception) -> Response:
+    return Response(status_code=CLIENT_CLOSED_REQUEST)  # nobody is there to read it
 
 
 def _on_bug(request: Request, error: Exception) -> JSONResponse:

@@ -1,5 +1,6 @@
 """What one worker process holds: the classifier with its models, and the engine that runs it."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import cv2
@@ -9,7 +10,7 @@ from fastapi import Depends, Request
 from emotion import Classifier
 from emotion.assets import find_detector_files
 from emotion.decode import DecodeLimits
-from emotion.errors import ArtifactUnavailableError, UnknownArtifactError
+from emotion.errors import ArtifactUnavailableError
 from emotion.faces import CaffeDetector
 from emotion.store import ArtifactRecord, ModelStore
 from service.engine import Engine
@@ -44,31 +45,31 @@ class Runtime:
             limits=DecodeLimits(max_pixels=settings.max_pixels),
             interpreters=settings.threads,
         )
-        self.loaded: list[ArtifactRecord] = []
-        self.unavailable: dict[str, str] = {}
-        for model, precision in self._to_preload():
-            self._preload(model, precision)
+        for record in to_preload(self.classifier.store, settings.preload):
+            self._preload(record)
 
-    def _to_preload(self) -> list[tuple[str, str]]:
-        if self.settings.preload == ("none",):
-            return []
-        if self.settings.preload == ("all",):
-            return [(r.model, r.precision) for r in self.classifier.store.records]
-        pairs = [name.partition("/") for name in self.settings.preload]
-        return [(model.strip(), precision.strip()) for model, _, precision in pairs]
-
-    def _preload(self, model: str, precision: str) -> None:
-        name = f"{model}/{precision}"
+    def _preload(self, record: ArtifactRecord) -> None:
         try:
-            artifact = self.classifier.registry.get(model, precision)
-            artifact.fill()
-        except (ArtifactUnavailableError, UnknownArtifactError) as error:
-            self.unavailable[name] = str(error)
-            _log.error("artifact unavailable", artifact=name, reason=str(error))
+            self.classifier.registry.get(record.model, record.precision).fill()
+        except ArtifactUnavailableError as error:
+            _log.error("artifact unavailable", artifact=record.name, reason=str(error))
         else:
-            self.loaded.append(artifact.record)
-            self.metrics.loaded(artifact.record)
-            _log.info("artifact loaded", artifact=name, version=artifact.record.version)
+            self.metrics.loaded(record)
+            _log.info("artifact loaded", artifact=record.name, version=record.version)
+
+
+def to_preload(store: ModelStore, names: Sequence[str]) -> list[ArtifactRecord]:
+    """Look up the setting ``preload``: ``all``, ``none``, or names such as ``mobilenet/int8``.
+
+    Raises:
+        UnknownArtifactError: the store has no artifact of a name.
+    """
+    if tuple(names) == ("none",):
+        return []
+    if tuple(names) == ("all",):
+        return list(store.records)
+    pairs = [name.partition("/") for name in names]
+    return [store.record(model, precision) for model, _, precision in pairs]
 
 
 def _runtime(request: Request) -> Runtime:

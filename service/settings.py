@@ -19,9 +19,9 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535, description="port to listen on")
     workers: int = Field(default=1, ge=1, description="processes, each with its own models")
     threads: int = Field(
-        default_factory=lambda: os.cpu_count() or 1,
+        default_factory=lambda: usable_cores(),
         ge=1,
-        description="requests one process computes at once (default: the machine's cores)",
+        description="requests one process computes at once",
     )
     store: Path = Field(default=CHECKOUT_STORE, description="directory of the model store")
     preload: Annotated[tuple[str, ...], NoDecode] = Field(
@@ -36,18 +36,44 @@ class Settings(BaseSettings):
         default=None, description="data directory; its `face_detector/` is used where it exists"
     )
     max_body_bytes: int = Field(default=20_000_000, ge=1, description="largest request body")
-    max_pixels: int = Field(default=40_000_000, ge=1, description="most pixels of one image")
+    upload_seconds: float = Field(
+        default=30, gt=0, allow_inf_nan=False, description="time for a request body to arrive"
+    )
+    max_pixels: int = Field(
+        default=40_000_000,
+        ge=1,
+        le=89_000_000,  # where Pillow's own guard begins
+        description="most pixels of one image, 89 million at most; one being decoded takes up to "
+        "16 bytes a pixel",
+    )
     max_waiting: int = Field(
         default=64, ge=0, description="requests that may wait for a thread; more get 503"
     )
     deadline_seconds: float = Field(
-        default=10.0, gt=0, description="time for one request to be computed, waiting included"
+        default=10.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="time for one request to be computed, waiting included",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="least severe log lines written"
     )
 
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
     @field_validator("preload", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return tuple(filter(None, value.split(","))) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        return tuple(name for part in value.split(",") if (name := part.strip().lower()))
+
+
+def usable_cores() -> int:
+    """How many processors this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

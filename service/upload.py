@@ -3,16 +3,20 @@
 import asyncio
 import sys
 from collections.abc import AsyncGenerator
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from fastapi import Depends, Request
-from starlette.datastructures import UploadFile
+from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
 
 from emotion.errors import EmotionError
+from service.settings import Settings
+
+Body: TypeAlias = AsyncGenerator[bytes, None]
 
 FIELDS = ("image", "file")
-_LINGER_SECONDS = 0.5
+_LINGER_SECONDS = 0.5  # how long an answered body is still taken in
 
 
 class BodyTooLargeError(EmotionError):
@@ -27,6 +31,10 @@ class UnsupportedBodyError(EmotionError):
     """The body's content type is neither multipart nor an image."""
 
 
+class UploadTimeoutError(EmotionError):
+    """The body did not arrive in time."""
+
+
 async def read_image(request: Request) -> bytes:
     """Return the bytes of the one image in a request.
 
@@ -34,17 +42,33 @@ async def read_image(request: Request) -> bytes:
         BodyTooLargeError: more bytes than the setting ``max_body_bytes``.
         BadUploadError: no image, more than one, or a broken multipart body.
         UnsupportedBodyError: another content type.
+        UploadTimeoutError: not complete within the setting ``upload_seconds``.
     """
-    limit: int = request.app.state.runtime.settings.max_body_bytes
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    body = _limited(request, limit)
+    settings: Settings = request.app.state.runtime.settings
+    stream = request.stream()
+    try:
+        async with asyncio.timeout(settings.upload_seconds):
+            return await _read(request.headers, stream, settings.max_body_bytes)
+    except TimeoutError as error:
+        raise UploadTimeoutError(
+            f"The body did not arrive within {settings.upload_seconds:g} seconds: send it again, "
+            "or send a smaller picture."
+        ) from error
+    except EmotionError:
+        await _linger(stream)
+        raise
+
+
+async def _read(headers: Headers, stream: Body, limit: int) -> bytes:
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    body = _limited(stream, int(headers.get("content-length", "0")), limit)
     if kind == "multipart/form-data":
-        return await _from_form(request, body)
+        return await _from_form(headers, body)
     if kind in ("", "application/octet-stream") or kind.startswith("image/"):
         return b"".join([chunk async for chunk in body])
     raise UnsupportedBodyError(
-        f"The content type {kind} is not served: send a multipart form with the field `image`, or "
-        "the image's bytes with a content type such as image/jpeg."
+        f"The content type {kind[:100]} is not served: send a multipart form with the field "
+        "`image`, or the image's bytes with a content type such as image/jpeg."
     )
 
 
@@ -68,19 +92,21 @@ REQUEST_BODY = {
 }
 
 
-class _InMemoryParser(MultiPartParser):
+class _Parser(MultiPartParser):
     spool_max_size = sys.maxsize  # Starlette's default writes uploads over 1 MB to disk
+    # Names are UTF-8 whatever the client says: Python has codecs that raise on any input.
+    _charset = property(lambda self: "utf-8", lambda self, value: None)
 
 
-async def _from_form(request: Request, body: AsyncGenerator[bytes, None]) -> bytes:
+async def _from_form(headers: Headers, body: Body) -> bytes:
     try:
-        form = await _InMemoryParser(request.headers, body, max_files=4, max_fields=4).parse()
+        form = await _Parser(headers, body, max_files=4, max_fields=4).parse()
     except MultiPartException as error:
         raise BadUploadError(f"The multipart body cannot be read: {error.message}") from error
     try:
         images = [value for name in FIELDS for value in form.getlist(name)]
         if len(images) != 1:
-            names = ", ".join(form.keys()) or "none"
+            names = ", ".join(form.keys())[:100] or "none"
             raise BadUploadError(
                 "Send exactly one image, in the field `image` (or `file`). "
                 f"{len(images)} were sent; the fields were: {names}."
@@ -94,25 +120,23 @@ async def _from_form(request: Request, body: AsyncGenerator[bytes, None]) -> byt
         await form.close()
 
 
-async def _limited(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
-    declared = request.headers.get("content-length", "0")
-    received = 0 if int(declared) <= limit else limit + 1
-    stream = request.stream()
-    if received <= limit:
+async def _limited(stream: Body, declared: int, limit: int) -> Body:
+    received = 0
+    if declared <= limit:
         async for chunk in stream:
             received += len(chunk)
             if received > limit:
                 break
             yield chunk
-    if received > limit:
-        await _linger(stream)
-        raise BodyTooLargeError(
-            f"The body has more than {limit:,} bytes: send a smaller or more compressed picture."
-        )
+        else:
+            return
+    raise BodyTooLargeError(
+        f"The body has more than {limit:,} bytes: send a smaller or more compressed picture."
+    )
 
 
-async def _linger(stream: AsyncGenerator[bytes, None]) -> None:
-    """Take in a little more of a body that is too long.
+async def _linger(stream: Body) -> None:
+    """Take in a little more of a body that is refused.
 
     Closing a connection with unread data resets it, and the client would lose the answer that
     tells it why.
@@ -121,5 +145,5 @@ async def _linger(stream: AsyncGenerator[bytes, None]) -> None:
         async with asyncio.timeout(_LINGER_SECONDS):
             async for _ in stream:
                 pass
-    except TimeoutError:
+    except (TimeoutError, ClientDisconnect):
         return

@@ -39,6 +39,20 @@ def png_header(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + header + rows + chunk(b"IEND", b"")
 
 
+def many_scans() -> bytes:
+    """A progressive JPEG of 16 megapixels whose last scan is there 500 times."""
+    data = encode(np.full((4000, 4000), 99, np.uint8), "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    return data[:last] + data[last:-2] * 500 + data[-2:]
+
+
+def many_chunks() -> bytes:
+    """A PNG with a million empty chunks that a decoder skips one by one."""
+    data = encode(RGB)
+    chunk = struct.pack(">I", 0) + b"teXt" + struct.pack(">I", zlib.crc32(b"teXt"))
+    return data[:33] + chunk * 1_000_000 + data[33:]
+
+
 @pytest.mark.parametrize("kind", ["PNG", "BMP"])
 def test_lossless_formats_give_the_same_pixels(kind: str) -> None:
     assert np.array_equal(decode(encode(RGB, kind)), BGR)
@@ -103,6 +117,18 @@ def test_transparency_is_laid_over_white() -> None:
     decoded = decode(encode(rgba))
     assert np.array_equal(decoded[:64], BGR[:64])
     assert (decoded[64:] == 255).all()
+
+
+def test_orientation_survives_odd_tags() -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x011B] = 6, 72
+    damaged = exif.tobytes().replace(b"\x01\x1b\x00\x05", b"\x01\x1b\x00\x01")
+    damaged = damaged.replace(b"\x1b\x01\x05\x00", b"\x1b\x01\x01\x00")  # BYTE, not RATIONAL
+    assert damaged != exif.tobytes()
+    sideways = np.ascontiguousarray(np.rot90(RGB[:100], 1))
+    decoded = decode(encode(sideways, "JPEG", quality=95, exif=damaged)).astype(int)
+    assert decoded.shape == (100, 128, 3)
+    assert np.abs(decoded - BGR[:100]).mean() < 5
 
 
 def test_damaged_exif_does_not_cost_the_picture() -> None:

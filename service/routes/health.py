@@ -1,5 +1,7 @@
 """GET /livez and /readyz: probes."""
 
+from typing import Literal
+
 from fastapi import APIRouter, Response
 
 from service.runtime import RuntimeDep
@@ -8,23 +10,28 @@ from service.schemas import Live, Ready
 router = APIRouter(tags=["health"])
 
 
+@router.head("/livez", include_in_schema=False)
 @router.get("/livez")
 def livez() -> Live:
     """Answer as long as the process does."""
     return Live()
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", responses={503: {"model": Ready, "description": "No artifact can run."}})
 def readyz(runtime: RuntimeDep, response: Response) -> Ready:
     """Say whether requests can be served, by which detector, with which artifacts."""
-    status = "ready"
-    if runtime.unavailable:
-        status = "degraded" if runtime.loaded else "unavailable"
+    registry = runtime.classifier.registry
+    status: Literal["ready", "degraded", "unavailable"] = "ready"
+    if registry.failed:
+        status = "degraded" if registry.loaded else "unavailable"
+    if not registry.store.records:
+        status = "unavailable"
     if status == "unavailable":
         response.status_code = 503
     return Ready(
         status=status,
         detector=runtime.classifier.detector.name,
-        artifacts=[f"{r.model}/{r.precision}@{r.version}" for r in runtime.loaded],
-        unavailable=runtime.unavailable,
+        artifacts=[f"{record.name}@{record.version}" for record in registry.loaded],
+        unavailable=registry.failed,
     )

@@ -18,6 +18,7 @@ from service.upload import (
     BodyTooLargeError,
     ImageBytes,
     UnsupportedBodyError,
+    UploadTimeoutError,
 )
 
 router = APIRouter(tags=["emotions"])
@@ -27,6 +28,7 @@ IMAGE_ERRORS = (
     errors.UnreadableImageError,
     errors.ImageTooSmallError,
     errors.UnknownArtifactError,
+    UploadTimeoutError,
     BodyTooLargeError,
     errors.ImageTooLargeError,
     UnsupportedBodyError,

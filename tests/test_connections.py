@@ -1,0 +1,94 @@
+"""What no HTTP library would send: bytes on a socket to a live service."""
+
+import asyncio
+import json
+import time
+from contextlib import suppress
+
+import pytest
+
+from tests.conftest import Server, StartServer
+
+
+async def converse(server: Server, *parts: bytes, close: bool = False) -> bytes:
+    """Send parts as fast as they are taken; return all that comes back within 3 seconds."""
+    host, port = server.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+        return b"" if close else await asyncio.wait_for(reader.read(), 3)
+    except ConnectionError:  # reset: an answer may have come before
+        with suppress(ConnectionError):
+            return await reader.read()
+        return b""
+    finally:
+        writer.close()
+
+
+def post(content_type: str, length: int | str, *more: str) -> bytes:
+    lines = (
+        "POST /predict HTTP/1.1",
+        "Host: x",
+        f"Content-Type: {content_type}",
+        f"Content-Length: {length}",
+        *more,
+    )
+    return "\r\n".join(lines).encode() + b"\r\n\r\n"
+
+
+def test_a_lying_content_length_is_cut_off(server: Server) -> None:
+    answer = asyncio.run(converse(server, post("image/png", 99999999999), bytes(100_000)))
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert b"body-too-large" in answer
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/json"])
+def test_a_refusal_reaches_a_client_that_is_still_sending(server: Server, kind: str) -> None:
+    head = post(kind, 15_000_000, "Connection: close")
+    answer = asyncio.run(converse(server, head, *[bytes(1_000_000)] * 15))
+    assert answer.startswith(b"HTTP/1.1 415")
+    assert b"unsupported-body" in answer
+
+
+@pytest.mark.parametrize("charset", ["punycode", "undefined", "unicode_escape", "cp037", "x"])
+def test_a_forms_charset_is_not_trusted(server: Server, photo: bytes, charset: str) -> None:
+    body = (
+        b'--b\r\nContent-Disposition: form-data; name="image"; filename="p"\r\n\r\n'
+        + photo
+        + b"\r\n--b--\r\n"
+    )
+    head = post(f"multipart/form-data; boundary=b; charset={charset}", len(body))
+    answer = asyncio.run(
+        converse(server, head.replace(b"Host", b"Connection: close\r\nHost"), body)
+    )
+    assert answer.startswith(b"HTTP/1.1 200"), answer[-500:]
+
+
+def test_endless_headers_are_cut_off(server: Server) -> None:
+    line = b"X-Filler: " + b"x" * 60_000
+    before = server.resident_bytes
+    start = time.perf_counter()
+    answer = asyncio.run(converse(server, b"GET /livez HTTP/1.1\r\n", *[line] * 500))
+    assert time.perf_counter() - start < 2
+    assert answer[:12] in (b"HTTP/1.1 400", b"")
+    assert server.resident_bytes - before < 20_000_000
+
+
+def test_an_aborted_upload_is_no_error_of_ours(start_server: StartServer) -> None:
+    with start_server() as server:
+        asyncio.run(converse(server, post("image/png", 100_000), b"abc", close=True))
+        time.sleep(0.5)
+        server.stop()
+        text = server.log.read_text()
+    assert "Traceback" not in text
+    (line,) = [line for line in text.splitlines() if '"/predict"' in line]
+    assert json.loads(line)["status"] == 499
+
+
+def test_a_stalled_upload_ends(start_server: StartServer) -> None:
+    with start_server(upload_seconds=0.5) as server:
+        answer = asyncio.run(converse(server, post("image/png", 100_000), b"abc"))
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert b"upload-timeout" in answer
