@@ -31,7 +31,7 @@ _UPRIGHT = {  # what turns a picture stored with that EXIF orientation upright
 class DecodeLimits:
     """What an image may be: at most ``max_pixels`` in all, at least ``min_side`` px a side."""
 
-    max_pixels: int = 40_000_000
+    max_pixels: int = 25_000_000
     min_side: int = 16
 
 
@@ -125,7 +125,7 @@ def _to_bgr(image: Image.Image) -> Pixels:
         grey = (np.asarray(image).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8)
         return np.repeat(grey[..., np.newaxis], 3, axis=2)
     if image.has_transparency_data:
-        rgba = image.convert("RGBA")
+        rgba = image if image.mode == "RGBA" else image.convert("RGBA")
         image = Image.new("RGB", rgba.size, "white")
         image.paste(rgba, mask=rgba)
     # Packed as BGR by Pillow itself: 1 ms less on 512x512 than np.asarray and cv2.cvtColor.

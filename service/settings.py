@@ -40,11 +40,11 @@ class Settings(BaseSettings):
         default=30, gt=0, allow_inf_nan=False, description="time for a request body to arrive"
     )
     max_pixels: int = Field(
-        default=40_000_000,
+        default=25_000_000,
         ge=1,
         le=89_000_000,  # where Pillow's own guard begins
         description="most pixels of one image, 89 million at most; one being decoded takes up to "
-        "16 bytes a pixel",
+        "30 bytes a pixel",
     )
     max_waiting: int = Field(
         default=64, ge=0, description="requests that may wait for a thread; more get 503"

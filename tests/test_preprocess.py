@@ -26,6 +26,23 @@ def test_every_parameter_changes_the_fingerprint() -> None:
     assert len(changed | {PIPELINE.fingerprint}) == len(vars(PIPELINE)) + 1
 
 
+def test_these_parameters_give_these_pixels() -> None:
+    """Changing what runs without changing the record would be skew that no fingerprint shows."""
+    assert PIPELINE.fingerprint == "2b19a2e4852a6541"
+    blocks = face_pixels(IMAGE, FACE).reshape(8, 16, 8, 16).mean(axis=(1, 3))
+    expected = [
+        [156, 181, 152, 151, 190, 165, 119, 108],
+        [117, 160, 164, 169, 148, 116, 66, 103],
+        [91, 172, 141, 196, 193, 154, 133, 57],
+        [80, 199, 189, 207, 154, 179, 150, 74],
+        [190, 198, 188, 209, 149, 219, 179, 81],
+        [243, 193, 175, 199, 131, 165, 161, 228],
+        [98, 170, 225, 206, 151, 178, 151, 226],
+        [21, 148, 203, 229, 198, 119, 210, 229],
+    ]
+    assert np.abs(blocks - expected).max() < 1.5
+
+
 def test_a_whole_ckplus_sized_frame_passes_unscaled_to_equalisation() -> None:
     frame = IMAGE[60:180:2, 170:290:2][:48, :48]
     direct = face_pixels(frame, None)
