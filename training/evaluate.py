@@ -1,10 +1,7 @@
 """The converted artifacts themselves, run through ``emotion``, to numbers."""
 
-import csv
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -83,28 +80,3 @@ def latency_of(artifact: bytes, tensors: Pixels, calls: int = 200) -> Latency:
         machine=machine(),
         date=datetime.now(UTC).date().isoformat(),
     )
-
-
-@dataclass(frozen=True)
-class PredictionRow:
-    """One image's truth and an artifact's answer."""
-
-    image: str
-    subject: str
-    sequence: str
-    label: str
-    precision: str
-    probabilities: tuple[float, ...]
-
-
-def write_predictions(path: Path, rows: list[PredictionRow]) -> None:
-    """Write raw answers, from which every table can be computed again, as CSV."""
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        head = ("image", "subject", "sequence", "precision", "label", "predicted")
-        writer.writerow((*head, *EMOTIONS))
-        for row in rows:
-            predicted = EMOTIONS[int(np.argmax(row.probabilities))]
-            numbers = [f"{p:.5f}" for p in row.probabilities]
-            known = (row.image, row.subject, row.sequence, row.precision, row.label)
-            writer.writerow((*known, predicted, *numbers))
