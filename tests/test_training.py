@@ -65,6 +65,7 @@ def test_a_tiny_step_of_each_backbone_reaches_the_store(
     )
     store = tmp_path / "store"
     step("publish", *here, "--store", store)
+    assert "10-fold" not in ModelStore(store).card(model)
     assert {r.precision for r in ModelStore(store).records} == set(PRECISIONS)
     compared = Classifier(store).compare(photo).artifacts
     exact, half = (c.prediction.probabilities for c in compared[:2])

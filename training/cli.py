@@ -98,6 +98,13 @@ def merge(options: Options) -> None:
     print(f"{reports / protocol.file}: {', '.join(models)}")
 
 
+def report(options: Options) -> None:
+    """Write tables and figures from the raw predictions in the store's reports."""
+    from training.report import report
+
+    print(report(options.store))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a step; an expected error prints its message and returns status 1."""
     options = _parser().parse_args(arguments)
@@ -124,6 +131,7 @@ def _parser() -> argparse.ArgumentParser:
         (run, [data, model, recipe, store]),
         (crossval, [model, recipe, protocol, parents.folds()]),
         (merge, [protocol, store, parents.models()]),
+        (report, [store]),
     ]
     for step, shared in takes:
         sub = steps.add_parser(

@@ -8,10 +8,11 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import cast
 
 from emotion.errors import EmotionError
 from emotion.labels import EMOTIONS
-from emotion.store import PRECISIONS
+from emotion.store import PRECISIONS, Precision
 
 KNOWN = ("image", "subject", "sequence", "fold", "model", "precision", "label")
 COLUMNS = (*KNOWN, "predicted", *EMOTIONS)
@@ -30,7 +31,7 @@ class PredictionRow:
     sequence: str
     fold: int
     model: str
-    precision: str
+    precision: Precision
     label: str
     probabilities: tuple[float, ...]  # [7], five decimals
 
@@ -95,7 +96,7 @@ def check_complete(rows: Iterable[PredictionRow], images: Collection[str], sourc
 
 def by_artifact(
     rows: Iterable[PredictionRow],
-) -> list[tuple[tuple[str, str], list[PredictionRow]]]:
+) -> list[tuple[tuple[str, Precision], list[PredictionRow]]]:
     """Group rows by model and precision, in the store's order."""
     grouped = groupby(sorted(rows, key=_order), key=lambda row: (row.model, row.precision))
     return [(key, list(group)) for key, group in grouped]
@@ -108,7 +109,7 @@ def _row(record: dict[str, str]) -> PredictionRow:
         sequence=record["sequence"],
         fold=int(record["fold"]),
         model=record["model"],
-        precision=record["precision"],
+        precision=cast(Precision, record["precision"]),
         label=record["label"],
         probabilities=tuple(float(record[emotion]) for emotion in EMOTIONS),
     )
