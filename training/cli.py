@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import cast
 
 from pydantic import ValidationError
 
@@ -21,14 +22,9 @@ class OptionError(EmotionError):
 
 def prepare(options: Options) -> None:
     """Read CK+, check that it is complete, and bring its faces into the serving pipeline."""
-    from training import datasets, steps
+    from training import steps
 
-    ckplus: Path | None = options.ckplus
-    if ckplus is None and options.data_dir and (options.data_dir / "ckplus.zip").is_file():
-        ckplus = options.data_dir / "ckplus.zip"
-    steps.prepare(
-        ckplus or datasets.fetch_ckplus(), _workspace(options), options.detect, options.data_dir
-    )
+    steps.prepare(_ckplus(options), _workspace(options), options.detect, options.data_dir)
 
 
 def pretrain(options: Options) -> None:
@@ -105,6 +101,17 @@ def report(options: Options) -> None:
     print(report(options.store))
 
 
+def robustness(options: Options) -> None:
+    """Measure the store's artifacts on pictures as a camera makes them, detector included."""
+    from emotion.assets import find_detector_files
+    from emotion.faces import CaffeDetector
+    from training.robustness import robustness
+
+    detector = CaffeDetector(find_detector_files(data_dir=options.data_dir))
+    page = robustness(options.model, options.store, _ckplus(options), detector, options.frames)
+    print(page.read_text())
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a step; an expected error prints its message and returns status 1."""
     options = _parser().parse_args(arguments)
@@ -132,6 +139,7 @@ def _parser() -> argparse.ArgumentParser:
         (crossval, [model, recipe, protocol, parents.folds()]),
         (merge, [protocol, store, parents.models()]),
         (report, [store]),
+        (robustness, [model, data, store, parents.frames()]),
     ]
     for step, shared in takes:
         sub = steps.add_parser(
@@ -149,6 +157,15 @@ def _recipe(options: Options) -> Recipe:
 
     given = {name: value for name, value in vars(options).items() if name in Recipe.model_fields}
     return Recipe(**{"input_size": BACKBONES[options.model].input_size, **given})
+
+
+def _ckplus(options: Options) -> Path:
+    from training.datasets import fetch_ckplus
+
+    given: Path | None = options.ckplus
+    if given is None and options.data_dir and (options.data_dir / "ckplus.zip").is_file():
+        return cast(Path, options.data_dir / "ckplus.zip")
+    return given or fetch_ckplus()
 
 
 def _workspace(options: Options) -> Workspace:

@@ -33,8 +33,10 @@ removes its bias.
 """
 
 
-def report_markdown(measured: list[Measured], records: Sequence[ArtifactRecord]) -> str:
-    """Lay out all scores; figures are linked by the names that ``report`` gives them."""
+def report_markdown(
+    measured: Sequence[Measured], records: Sequence[ArtifactRecord], pages: Sequence[str]
+) -> str:
+    """Lay out all scores; figures and ``pages`` are linked by the names that ``report`` gives."""
     parts = [_HEAD, *(_section(m, records) for m in measured)]
     if records:
         machines = sorted({r.latency.machine for r in records})
@@ -43,6 +45,9 @@ def report_markdown(measured: list[Measured], records: Sequence[ArtifactRecord])
             tables.size_table(records),
             f"The network alone, one image, one thread, on {'; '.join(machines)}.\n",
         ]
+    if pages:
+        links = ", ".join(f"[{page}]({page})" for page in pages)
+        parts.append(f"## On pictures as a camera makes them\n\n{links}\n")
     return "\n".join([*parts, _INT8])
 
 

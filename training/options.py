@@ -100,6 +100,13 @@ def folds() -> argparse.ArgumentParser:
     return options
 
 
+def frames() -> argparse.ArgumentParser:
+    """How many frames."""
+    options = argparse.ArgumentParser(add_help=False)
+    options.add_argument("--frames", type=int, help="use only so many frames (default: all)")
+    return options
+
+
 def models() -> argparse.ArgumentParser:
     """Which backbones."""
     options = argparse.ArgumentParser(add_help=False)

@@ -10,6 +10,7 @@ from training import plots
 from training.markdown import report_markdown, shipped
 from training.predictions import PredictionsError
 from training.protocols import PROTOCOLS
+from training.robustness_page import write_page
 from training.scores import ArtifactScores, Measured, read_scores
 from training.study import STUDY_ACCURACY
 from training.workspace import REPORTS
@@ -21,7 +22,8 @@ NUMBERS = "report.json"
 def report(store: Path) -> Path:
     """Write ``report.md``, ``report.json`` and the figures into the store's reports folder.
 
-    From the merged raw predictions there and the manifest; a model without rows is absent.
+    From the merged raw predictions there, the manifest, and the counts of ``robustness``, whose
+    pages it makes again; a model without rows is absent.
     Running it again changes nothing.
 
     Raises:
@@ -46,7 +48,8 @@ def report(store: Path) -> Path:
             title = f"Accuracy ({m.protocol.title}), latency and size"
             plots.plot_tradeoff(m.scores, records, title, folder / f"tradeoff_{name}.png")
     (folder / NUMBERS).write_text(json.dumps(_numbers(measured, records), indent=1) + "\n")
-    (folder / REPORT).write_text(report_markdown(measured, records))
+    pages = [write_page(numbers).name for numbers in sorted(folder.glob("robustness_*.csv"))]
+    (folder / REPORT).write_text(report_markdown(measured, records, pages))
     return folder / REPORT
 
 

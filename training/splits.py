@@ -12,6 +12,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from training.datasets import FaceDataset
 
+SHIPPED_SEED = 7  # of the split that trains, validates and tests the published artifacts
+
 Indices = npt.NDArray[np.int64]
 
 

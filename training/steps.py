@@ -13,11 +13,9 @@ from training.evaluate import latency_of, metrics_of
 from training.fit import fit
 from training.predictions import write_predictions
 from training.recipe import Recipe
-from training.splits import subject_split
+from training.splits import SHIPPED_SEED, subject_split
 from training.stages import predict_on, prediction_rows, quantize_on, train_on
 from training.workspace import Evaluation, TrainedModel, Workspace
-
-SPLIT_SEED = 7
 
 
 def prepare(ckplus: Path, workspace: Workspace, detect: bool, data_dir: Path | None) -> None:
@@ -29,21 +27,21 @@ def prepare(ckplus: Path, workspace: Workspace, detect: bool, data_dir: Path | N
 def train(recipe: Recipe, workspace: Workspace) -> None:
     """Fit, calibrate, and leave weights and log."""
     dataset = FaceDataset.load(workspace.dataset)
-    train_on(recipe, dataset, subject_split(dataset, SPLIT_SEED), workspace)
+    train_on(recipe, dataset, subject_split(dataset, SHIPPED_SEED), workspace)
 
 
 def quantize_model(model: str, workspace: Workspace) -> None:
     """Convert the trained weights to the three artifacts."""
     recipe = _trained_recipe(model, workspace)
     dataset = FaceDataset.load(workspace.dataset)
-    quantize_on(recipe, dataset, subject_split(dataset, SPLIT_SEED).train, workspace)
+    quantize_on(recipe, dataset, subject_split(dataset, SHIPPED_SEED).train, workspace)
 
 
 def evaluate(model: str, workspace: Workspace) -> Evaluation:
     """Measure the artifacts on subjects that neither trained nor chose the model."""
     recipe = _trained_recipe(model, workspace)
     dataset = FaceDataset.load(workspace.dataset)
-    test = subject_split(dataset, SPLIT_SEED).test
+    test = subject_split(dataset, SHIPPED_SEED).test
     labels = dataset.labels[test]
     tensors = face_tensors(dataset.faces[test], recipe.input_size)
     subjects = len(set(dataset.subjects[test].tolist()))
