@@ -2,10 +2,7 @@
 
 import csv
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,40 +11,12 @@ import pytest
 
 from emotion import EMOTIONS, Classifier
 from emotion.store import PRECISIONS, Metrics, ModelStore
-from tests.conftest import ROOT
+from tests.steps import failure, step, training
 from tests.synthetic import write_ckplus
 from training.datasets import FaceDataset, load_ckplus
 from training.evaluate import expected_calibration_error, metrics_of, wilson_interval
 from training.publish import GateError, check_gate
 from training.workspace import Evaluation, TrainedModel, Workspace
-
-
-def training(*arguments: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "training", *map(str, arguments)],
-        cwd=ROOT,
-        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def step(*arguments: object) -> str:
-    """Run a step to its successful end and return what it printed."""
-    process = training(*arguments)
-    out, err = process.communicate(timeout=280)
-    assert process.returncode == 0, err[-3000:]
-    return out
-
-
-def failure(*arguments: object) -> str:
-    """Run a step that fails as documented and return its message."""
-    process = training(*arguments)
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == 1, err[-3000:]
-    assert "Traceback" not in err
-    return err
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +65,7 @@ def test_a_tiny_step_of_each_backbone_reaches_the_store(
     )
     store = tmp_path / "store"
     step("publish", *here, "--store", store)
+    assert "10-fold" not in ModelStore(store).card(model)
     assert {r.precision for r in ModelStore(store).records} == set(PRECISIONS)
     compared = Classifier(store).compare(photo).artifacts
     exact, half = (c.prediction.probabilities for c in compared[:2])

@@ -71,10 +71,15 @@ def build_classifier(
     )
     _initialise(base, name, init)
     pixels = keras.Input((input_size, input_size, 3), name="pixels")
-    normalised = keras.layers.Rescaling(backbone.scale, backbone.offset, name="normalise")(pixels)
-    features = keras.layers.Dropout(dropout, name="dropout")(base(normalised))
-    logits = keras.layers.Dense(classes, name=LOGITS)(features)
-    return keras.Model(pixels, keras.layers.Softmax(name="probabilities")(logits), name=name)
+    # The ends are float32 whatever Keras's global policy makes of the base: bfloat16 has 8 bits.
+    full: dict[str, Any] = {"dtype": "float32"}
+    normalised = keras.layers.Rescaling(backbone.scale, backbone.offset, name="normalise", **full)(
+        pixels
+    )
+    features = keras.layers.Dropout(dropout, name="dropout", **full)(base(normalised))
+    logits = keras.layers.Dense(classes, name=LOGITS, **full)(features)
+    probabilities = keras.layers.Softmax(name="probabilities", **full)(logits)
+    return keras.Model(pixels, probabilities, name=name)
 
 
 def init_source(init: str) -> str:

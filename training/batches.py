@@ -35,7 +35,7 @@ class Batches:
         self._one_hot = tf.one_hot(labels, classes)
         self._weights = tf.constant(compute_sample_weight("balanced", labels), tf.float32)
         self._size = min(recipe.batch_size, len(indices))
-        self._seed = recipe.seed
+        self._recipe = recipe
 
     def __len__(self) -> int:
         """Batches of one epoch; a last, smaller one is dropped (its statistics are poor)."""
@@ -43,17 +43,22 @@ class Batches:
 
     def epoch(self, number: int) -> Any:
         """Shuffled, augmented and weighted; the same for the same seed and number."""
-        random = np.random.default_rng((self._seed, number))
+        random = np.random.default_rng((self._recipe.seed, number))
         order = random.permutation(len(self._weights))
-        change = augmentation(int(random.integers(2**31)))
+        change = augmentation(int(random.integers(2**31)), self._recipe)
         rows = tf.data.Dataset.from_tensor_slices(order).batch(self._size, drop_remainder=True)
-        return rows.map(
+        batches = rows.map(
             lambda row: (
                 _colour(change(self._pixels(row), training=True)),
                 tf.gather(self._one_hot, row),
                 tf.gather(self._weights, row),
             )
-        ).prefetch(2)
+        )
+        if self._recipe.mixup:
+            shares = random.beta(self._recipe.mixup, self._recipe.mixup, len(self))
+            shares = tf.data.Dataset.from_tensor_slices(shares.astype(np.float32))
+            batches = tf.data.Dataset.zip(batches, shares).map(_mix)
+        return batches.prefetch(2)
 
     def plain(self) -> Any:
         """In order, unchanged and unweighted."""
@@ -62,6 +67,11 @@ class Batches:
 
     def _pixels(self, row: Any) -> Any:
         return tf.cast(tf.gather(self._grey, row), tf.float32)
+
+
+def _mix(batch: Any, share: Any) -> Any:
+    """Blend each example with the one opposite in its batch (Zhang et al. 2018, mixup)."""
+    return tuple(share * part + (1 - share) * part[::-1] for part in batch)
 
 
 def _colour(grey: Any) -> Any:

@@ -1,7 +1,6 @@
 """python -m training: CK+ to the model store, step by step or all at once."""
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,25 +8,23 @@ from typing import cast
 
 from pydantic import ValidationError
 
-from emotion.classifier import CHECKOUT_STORE
 from emotion.errors import EmotionError
+from training import options as parents
 from training.recipe import Recipe
-from training.workspace import Workspace
+from training.workspace import REPORTS, Workspace
 
 Options = argparse.Namespace
-MODELS = ("mobilenet", "resnet50", "vgg16")
+
+
+class OptionError(EmotionError):
+    """An option's value makes no sense beside another's."""
 
 
 def prepare(options: Options) -> None:
     """Read CK+, check that it is complete, and bring its faces into the serving pipeline."""
-    from training import datasets, steps
+    from training import steps
 
-    ckplus: Path | None = options.ckplus
-    if ckplus is None and options.data_dir and (options.data_dir / "ckplus.zip").is_file():
-        ckplus = options.data_dir / "ckplus.zip"
-    steps.prepare(
-        ckplus or datasets.fetch_ckplus(), _workspace(options), options.detect, options.data_dir
-    )
+    steps.prepare(_ckplus(options), _workspace(options), options.detect, options.data_dir)
 
 
 def pretrain(options: Options) -> None:
@@ -74,6 +71,47 @@ def run(options: Options) -> None:
         step(options)
 
 
+def crossval(options: Options) -> None:
+    """Train a backbone once per fold and predict each fold's test images; resumable."""
+    from training.crossval import crossval
+    from training.protocols import PROTOCOLS
+
+    protocol = PROTOCOLS[options.protocol]
+    folds = options.folds_only or range(protocol.folds)
+    if not set(folds) <= set(range(protocol.folds)):
+        raise OptionError(f"{protocol.name} has the folds 0 to {protocol.folds - 1}: {folds}.")
+    crossval(_recipe(options), protocol, _workspace(options), folds, options.keep_weights)
+
+
+def merge(options: Options) -> None:
+    """Collect the folds' predictions in the store's reports; refuses incomplete ones."""
+    from training.merge import merge
+    from training.protocols import PROTOCOLS
+
+    protocol = PROTOCOLS[options.protocol]
+    reports: Path = options.store / REPORTS
+    models = merge(protocol, _workspace(options), reports, options.models)
+    print(f"{reports / protocol.file}: {', '.join(models)}")
+
+
+def report(options: Options) -> None:
+    """Write tables and figures from the raw predictions in the store's reports."""
+    from training.report import report
+
+    print(report(options.store))
+
+
+def robustness(options: Options) -> None:
+    """Measure the store's artifacts on pictures as a camera makes them, detector included."""
+    from emotion.assets import find_detector_files
+    from emotion.faces import CaffeDetector
+    from training.robustness import robustness
+
+    detector = CaffeDetector(find_detector_files(data_dir=options.data_dir))
+    page = robustness(options.model, options.store, _ckplus(options), detector, options.frames)
+    print(page.read_text())
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a step; an expected error prints its message and returns status 1."""
     options = _parser().parse_args(arguments)
@@ -88,23 +126,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     steps = parser.add_subparsers(required=True, metavar="STEP")
-    data, model, recipe, store = _data(), _model(), _recipe_options(), _store()
-    fer2013 = argparse.ArgumentParser(add_help=False)
-    fer2013.add_argument(
-        "--fer2013", type=Path, help="zip or folder (default: in the data directory)"
-    )
+    data, model, recipe = parents.data(), parents.model(), parents.recipe()
+    store, protocol = parents.store(), parents.protocol()
     takes: list[tuple[Callable[[Options], None], list[argparse.ArgumentParser]]] = [
         (prepare, [data]),
-        (pretrain, [model, recipe, data, fer2013]),
+        (pretrain, [model, recipe, data, parents.fer2013()]),
         (train, [model, recipe]),
         (quantize, [model]),
         (evaluate, [model]),
         (publish, [model, store]),
         (run, [data, model, recipe, store]),
+        (crossval, [model, recipe, protocol, parents.folds()]),
+        (merge, [protocol, store, parents.models()]),
+        (report, [store]),
+        (robustness, [model, data, store, parents.frames()]),
     ]
-    for step, parents in takes:
+    for step, shared in takes:
         sub = steps.add_parser(
-            step.__name__, help=step.__doc__, description=step.__doc__, parents=parents
+            step.__name__, help=step.__doc__, description=step.__doc__, parents=shared
         )
         sub.add_argument(
             "--run-dir", type=Path, default=Path("runs/default"), help="where a run keeps its files"
@@ -113,58 +152,20 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _data() -> argparse.ArgumentParser:
-    options = argparse.ArgumentParser(add_help=False)
-    data_dir = os.environ.get("EMOTION_DATA_DIR")
-    options.add_argument(
-        "--data-dir",
-        type=Path,
-        default=Path(data_dir) if data_dir else None,
-        help="has ckplus.zip, fer2013.zip, face_detector/ (default: $EMOTION_DATA_DIR)",
-    )
-    options.add_argument(
-        "--ckplus",
-        type=Path,
-        help="CK+ as zip or folder (default: in the data directory, else downloaded from Kaggle)",
-    )
-    options.add_argument(
-        "--detect", action="store_true", help="crop faces with the detector (for uncropped CK+)"
-    )
-    return options
-
-
-def _model() -> argparse.ArgumentParser:
-    options = argparse.ArgumentParser(add_help=False)
-    options.add_argument("--model", choices=MODELS, required=True)
-    return options
-
-
-def _recipe_options() -> argparse.ArgumentParser:
-    options = argparse.ArgumentParser(add_help=False)
-    for name, field in Recipe.model_fields.items():
-        if name == "model":
-            continue
-        default = "the backbone's" if field.is_required() else field.default
-        options.add_argument(
-            f"--{name.replace('_', '-')}",
-            type=cast(type, field.annotation),
-            default=argparse.SUPPRESS,
-            help=f"{field.description} (default: {default})",
-        )
-    return options
-
-
-def _store() -> argparse.ArgumentParser:
-    options = argparse.ArgumentParser(add_help=False)
-    options.add_argument("--store", type=Path, default=CHECKOUT_STORE, help="the model store")
-    return options
-
-
 def _recipe(options: Options) -> Recipe:
     from training.backbones import BACKBONES
 
     given = {name: value for name, value in vars(options).items() if name in Recipe.model_fields}
     return Recipe(**{"input_size": BACKBONES[options.model].input_size, **given})
+
+
+def _ckplus(options: Options) -> Path:
+    from training.datasets import fetch_ckplus
+
+    given: Path | None = options.ckplus
+    if given is None and options.data_dir and (options.data_dir / "ckplus.zip").is_file():
+        return cast(Path, options.data_dir / "ckplus.zip")
+    return given or fetch_ckplus()
 
 
 def _workspace(options: Options) -> Workspace:

@@ -101,6 +101,12 @@ def load_ckplus(source: Path, detector: Detector | None = None) -> FaceDataset:
     )
 
 
+def read_pictures(ckplus: Path, names: Iterable[str]) -> list[Pixels]:
+    """Decode CK+'s own pictures, uint8 [48, 48, 3] BGR, by the names that ``load_ckplus`` gave."""
+    folder = _find_folder(_open(ckplus), "anger", ckplus)
+    return [decode((folder / name).read_bytes()) for name in names]
+
+
 def load_fer2013(source: Path, split: Split) -> FaceDataset:
     """Read FER2013's ``train`` (28,709) or ``test`` images (7,178, both official test sets).
 

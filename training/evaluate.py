@@ -1,10 +1,8 @@
 """The converted artifacts themselves, run through ``emotion``, to numbers."""
 
-import csv
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -56,14 +54,36 @@ def expected_calibration_error(
     probabilities: Probabilities, labels: Labels, bins: int = 15
 ) -> float:
     """Mean distance of confidence and accuracy over equal-width bins (Guo et al. 2017)."""
+    filled = reliability_bins(probabilities, labels, bins)
+    return sum(b.images * abs(b.accuracy - b.confidence) for b in filled) / len(labels)
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """The answers whose confidence lies in one bin, which begins at ``low``."""
+
+    low: float
+    images: int
+    confidence: float  # mean, 0..1
+    accuracy: float
+
+
+def reliability_bins(
+    probabilities: Probabilities, labels: Labels, bins: int = 15
+) -> list[ReliabilityBin]:
+    """Return the bins that hold an answer, of ``bins`` equally wide ones over 0..1."""
     confidence = probabilities.max(axis=1)
     correct = probabilities.argmax(axis=1) == labels
     which = np.minimum((confidence * bins).astype(int), bins - 1)
-    gaps = [
-        (which == b).mean() * abs(correct[which == b].mean() - confidence[which == b].mean())
+    return [
+        ReliabilityBin(
+            low=int(b) / bins,
+            images=int((which == b).sum()),
+            confidence=float(confidence[which == b].mean()),
+            accuracy=float(correct[which == b].mean()),
+        )
         for b in np.unique(which)
     ]
-    return float(sum(gaps))
 
 
 def latency_of(artifact: bytes, tensors: Pixels, calls: int = 200) -> Latency:
@@ -83,28 +103,3 @@ def latency_of(artifact: bytes, tensors: Pixels, calls: int = 200) -> Latency:
         machine=machine(),
         date=datetime.now(UTC).date().isoformat(),
     )
-
-
-@dataclass(frozen=True)
-class PredictionRow:
-    """One image's truth and an artifact's answer."""
-
-    image: str
-    subject: str
-    sequence: str
-    label: str
-    precision: str
-    probabilities: tuple[float, ...]
-
-
-def write_predictions(path: Path, rows: list[PredictionRow]) -> None:
-    """Write raw answers, from which every table can be computed again, as CSV."""
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        head = ("image", "subject", "sequence", "precision", "label", "predicted")
-        writer.writerow((*head, *EMOTIONS))
-        for row in rows:
-            predicted = EMOTIONS[int(np.argmax(row.probabilities))]
-            numbers = [f"{p:.5f}" for p in row.probabilities]
-            known = (row.image, row.subject, row.sequence, row.precision, row.label)
-            writer.writerow((*known, predicted, *numbers))

@@ -15,6 +15,7 @@ import keras
 from tqdm import tqdm
 
 from emotion.errors import EmotionError
+from training.average import WeightAverage
 from training.backbones import build_classifier
 from training.batches import Batches
 from training.datasets import FaceDataset
@@ -27,6 +28,7 @@ BATCH_NORM_MOMENTUM = 0.9
 
 _BEST = "best.weights.h5"
 _LAST = "last.keras"
+_AVERAGE = "average.npz"
 _PROGRESS = "progress.json"
 
 
@@ -66,7 +68,8 @@ def fit(
         dataset: faces and labels.
         train: indices to learn from; classes are weighted by inverse frequency.
         validation: indices that choose the epoch; no subject of ``train`` among them.
-        folder: receives ``last.keras``, ``best.weights.h5`` and ``progress.json``.
+        folder: receives ``last.keras``, ``average.npz`` where the recipe averages weights,
+            ``best.weights.h5`` and ``progress.json``.
         classes: how many classes the labels have.
 
     Raises:
@@ -77,6 +80,9 @@ def fit(
     keras.utils.set_random_seed(recipe.seed)
     progress = _load_progress(folder, _fingerprint(recipe, dataset, train))
     model = keras.models.load_model(folder / _LAST) if progress.epoch else _build(recipe, classes)
+    average = WeightAverage(model, recipe.weight_average)
+    if progress.epoch:
+        average.load(folder / _AVERAGE)
     batches = Batches(dataset, train, recipe, classes)
     held_out = Batches(dataset, validation, recipe, classes).plain()
     epochs = recipe.head_epochs + recipe.epochs
@@ -86,14 +92,14 @@ def fit(
                 _begin_phase(model, recipe, progress.epoch, len(batches))
             started = time.perf_counter()
             logs = model.fit(
-                batches.epoch(progress.epoch),
-                validation_data=held_out,
-                callbacks=[_Advance(bar)],
-                verbose=0,
+                batches.epoch(progress.epoch), callbacks=[_Advance(bar), average], verbose=0
             ).history
             progress.epoch += 1
+            progress.history.append({name: values[0] for name, values in logs.items()})
+            with average.applied():
+                _validate(model, held_out, progress, folder)
             progress.seconds += time.perf_counter() - started
-            _checkpoint(model, progress, {name: values[0] for name, values in logs.items()}, folder)
+            _checkpoint(model, average, progress, folder)
             bar.set_description(
                 f"epoch {progress.epoch}/{epochs}, validation "
                 f"{progress.history[-1]['val_accuracy']:.1%}, best epoch {progress.best_epoch}"
@@ -104,7 +110,14 @@ def fit(
 
 
 def _build(recipe: Recipe, classes: int) -> keras.Model:
-    model = build_classifier(recipe.model, recipe.input_size, recipe.init, recipe.dropout, classes)
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16" if recipe.compute == "bfloat16" else policy)
+    try:
+        model = build_classifier(
+            recipe.model, recipe.input_size, recipe.init, recipe.dropout, classes
+        )
+    finally:
+        keras.config.set_dtype_policy(policy)
     for layer in model.get_layer("base").layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = BATCH_NORM_MOMENTUM
@@ -129,14 +142,19 @@ def _begin_phase(model: keras.Model, recipe: Recipe, epoch: int, steps_per_epoch
     )
 
 
-def _checkpoint(
-    model: keras.Model, progress: Progress, logs: dict[str, float], folder: Path
-) -> None:
-    progress.history.append(logs)
-    if logs["val_loss"] < progress.best_loss:
-        progress.best_loss, progress.best_epoch = logs["val_loss"], progress.epoch
+def _validate(model: keras.Model, held_out: Any, progress: Progress, folder: Path) -> None:
+    logs = model.evaluate(held_out, return_dict=True, verbose=0)
+    progress.history[-1] |= {f"val_{name}": value for name, value in logs.items()}
+    if logs["loss"] < progress.best_loss:
+        progress.best_loss, progress.best_epoch = logs["loss"], progress.epoch
         model.save_weights(folder / f"new.{_BEST}")
         (folder / f"new.{_BEST}").replace(folder / _BEST)
+
+
+def _checkpoint(
+    model: keras.Model, average: WeightAverage, progress: Progress, folder: Path
+) -> None:
+    average.save(folder / _AVERAGE)
     model.save(folder / f"new.{_LAST}")
     (folder / f"new.{_LAST}").replace(folder / _LAST)
     new = folder / f"new.{_PROGRESS}"

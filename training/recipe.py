@@ -1,5 +1,7 @@
 """Everything that decides what a training run produces, as one value."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -29,4 +31,24 @@ class Recipe(BaseModel):
     dropout: float = Field(default=0.3, ge=0, lt=1, description="rate before the last layer")
     patience: int = Field(
         default=8, ge=1, description="epochs without a lower validation loss before stopping"
+    )
+    compute: Literal["float32", "bfloat16"] = Field(
+        default="float32",
+        description="type of the training arithmetic; the weights stay float32",
+    )
+    brightness: float = Field(
+        default=0, ge=0, le=1, description="random change of brightness at most, of the range"
+    )
+    contrast: float = Field(default=0, ge=0, le=1, description="random change of contrast at most")
+    cutout: float = Field(
+        default=0, ge=0, le=1, description="share of images with a random rectangle erased"
+    )
+    mixup: float = Field(
+        default=0, ge=0, description="alpha of the Beta distribution that blends pairs; 0 for none"
+    )
+    weight_average: float = Field(
+        default=0,
+        ge=0,
+        lt=1,
+        description="decay per step of the moving average of the weights; 0 for none",
     )

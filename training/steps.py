@@ -1,34 +1,21 @@
 """The steps of a run, each from what the one before it left in the workspace."""
 
-import subprocess
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
 from emotion.assets import find_detector_files
 from emotion.faces import CaffeDetector
-from emotion.labels import EMOTIONS
-from emotion.machine import machine
-from emotion.store import PRECISIONS, TrainingRun
-from training.backbones import init_source
+from emotion.store import PRECISIONS
 from training.batches import face_tensors
-from training.calibrate import fold_temperature
 from training.datasets import FaceDataset, load_ckplus, load_fer2013
-from training.evaluate import (
-    PredictionRow,
-    latency_of,
-    metrics_of,
-    probabilities_of,
-    write_predictions,
-)
+from training.evaluate import latency_of, metrics_of
 from training.fit import fit
-from training.quantize import CALIBRATION_IMAGES, quantize
+from training.predictions import write_predictions
 from training.recipe import Recipe
-from training.splits import subject_split
+from training.splits import SHIPPED_SEED, subject_split
+from training.stages import predict_on, prediction_rows, quantize_on, train_on
 from training.workspace import Evaluation, TrainedModel, Workspace
-
-SPLIT_SEED = 7
 
 
 def prepare(ckplus: Path, workspace: Workspace, detect: bool, data_dir: Path | None) -> None:
@@ -40,54 +27,27 @@ def prepare(ckplus: Path, workspace: Workspace, detect: bool, data_dir: Path | N
 def train(recipe: Recipe, workspace: Workspace) -> None:
     """Fit, calibrate, and leave weights and log."""
     dataset = FaceDataset.load(workspace.dataset)
-    split = subject_split(dataset, SPLIT_SEED)
-    folder = workspace.folder(recipe.model)
-    model, progress = fit(
-        recipe, dataset, split.train, split.validation, folder / "checkpoint", len(EMOTIONS)
-    )
-    held_out = face_tensors(dataset.faces[split.validation], recipe.input_size)
-    answers = model.predict(held_out.astype(np.float32), verbose=0)
-    temperature = fold_temperature(model, answers, dataset.labels[split.validation])
-    model.save_weights(workspace.weights(recipe.model))
-    log = TrainedModel(
-        run=TrainingRun(
-            git_commit=_git_commit(),
-            seed=recipe.seed,
-            data_fingerprint=dataset.fingerprint,
-            recipe=recipe.model_dump() | {"init": init_source(recipe.init)},
-        ),
-        temperature=temperature,
-        epochs=progress.epoch,
-        best_epoch=progress.best_epoch,
-        seconds=progress.seconds,
-        machine=machine(),
-        packages={name: version(name) for name in ("tensorflow", "keras", "numpy")},
-        history=progress.history,
-    )
-    workspace.log(recipe.model).write_text(log.model_dump_json(indent=1))
+    train_on(recipe, dataset, subject_split(dataset, SHIPPED_SEED), workspace)
 
 
 def quantize_model(model: str, workspace: Workspace) -> None:
     """Convert the trained weights to the three artifacts."""
     recipe = _trained_recipe(model, workspace)
     dataset = FaceDataset.load(workspace.dataset)
-    train_part = subject_split(dataset, SPLIT_SEED).train
-    chosen = np.random.default_rng(recipe.seed).permutation(train_part)[:CALIBRATION_IMAGES]
-    calibration = face_tensors(dataset.faces[chosen], recipe.input_size)
-    quantize(recipe, workspace.weights(model), calibration, workspace.folder(model))
+    quantize_on(recipe, dataset, subject_split(dataset, SHIPPED_SEED).train, workspace)
 
 
 def evaluate(model: str, workspace: Workspace) -> Evaluation:
     """Measure the artifacts on subjects that neither trained nor chose the model."""
     recipe = _trained_recipe(model, workspace)
     dataset = FaceDataset.load(workspace.dataset)
-    test = subject_split(dataset, SPLIT_SEED).test
+    test = subject_split(dataset, SHIPPED_SEED).test
     labels = dataset.labels[test]
     tensors = face_tensors(dataset.faces[test], recipe.input_size)
     subjects = len(set(dataset.subjects[test].tolist()))
     protocol = f"CK+, {subjects} subjects held out from training and validation"
+    answers = predict_on(recipe, dataset, test, workspace)
     contents = {p: workspace.read(workspace.artifact(model, p), "quantize") for p in PRECISIONS}
-    answers = {p: probabilities_of(content, tensors) for p, content in contents.items()}
     same = {p: a.argmax(1) == answers["float32"].argmax(1) for p, a in answers.items()}
     evaluation = Evaluation(
         metrics={p: metrics_of(a, labels, protocol) for p, a in answers.items()},
@@ -95,18 +55,7 @@ def evaluate(model: str, workspace: Workspace) -> Evaluation:
         agreement_with_float32={p: float(agrees.mean()) for p, agrees in same.items()},
     )
     workspace.evaluation(model).write_text(evaluation.model_dump_json(indent=1))
-    rows = [
-        PredictionRow(
-            image=str(dataset.names[image]),
-            subject=str(dataset.subjects[image]),
-            sequence=str(dataset.sequences[image]),
-            label=EMOTIONS[dataset.labels[image]],
-            precision=precision,
-            probabilities=tuple(row.tolist()),
-        )
-        for precision, rows_of_precision in answers.items()
-        for image, row in zip(test, rows_of_precision, strict=True)
-    ]
+    rows = prediction_rows(dataset, test, answers, model=model, fold=0)
     write_predictions(workspace.predictions(model), rows)
     return evaluation
 
@@ -145,11 +94,3 @@ def pretrain(recipe: Recipe, fer2013: Path, workspace: Workspace) -> Path:
 def _trained_recipe(model: str, workspace: Workspace) -> Recipe:
     log = TrainedModel.model_validate_json(workspace.read(workspace.log(model), "train"))
     return Recipe.model_validate(log.run.recipe)
-
-
-def _git_commit() -> str:
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"

@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict
 from emotion.store import Latency, Metrics, Precision, TrainingRun
 from training.datasets import DatasetError
 
+REPORTS = "reports"  # folder in the model store
+
 
 class TrainedModel(BaseModel):
     """The log of a training run: everything needed to repeat it, and how it went."""
@@ -48,6 +50,10 @@ class Workspace:
     def folder(self, model: str) -> Path:
         """Everything about one model."""
         return self.root / model
+
+    def fold(self, protocol: str, fold: int) -> "Workspace":
+        """Return the workspace of one fold of a cross-validation; it has no dataset."""
+        return Workspace(self.root / "crossval" / protocol / f"fold{fold:02}")
 
     def weights(self, model: str) -> Path:
         """The calibrated weights ``train`` leaves."""

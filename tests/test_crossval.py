@@ -1,0 +1,181 @@
+"""Cross-validation on the command line: real folds of few images, every training option on."""
+
+import json
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emotion.labels import EMOTIONS
+from emotion.store import PRECISIONS, TrainingRun
+from tests.steps import failure, step, training
+from tests.synthetic import write_ckplus
+from training.datasets import FaceDataset, load_ckplus
+from training.merge import merge
+from training.predictions import (
+    PredictionRow,
+    PredictionsError,
+    read_predictions,
+    write_predictions,
+)
+from training.protocols import PROTOCOLS
+from training.workspace import TrainedModel, Workspace
+
+SUBJECT10 = PROTOCOLS["subject10"]
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> FaceDataset:
+    """One frame of each sequence of fifteen subjects of the stand-in for CK+."""
+    full = load_ckplus(write_ckplus(tmp_path_factory.mktemp("data") / "ckplus.zip"))
+    few = np.isin(full.subjects, [f"S{n:03}" for n in range(15)])
+    chosen = np.flatnonzero(few & np.char.endswith(full.names, "10.png"))
+    fields = {name: getattr(full, name)[chosen] for name in vars(full) if name != "fingerprint"}
+    return FaceDataset(**fields, fingerprint=full.fingerprint)
+
+
+@pytest.fixture
+def workspace(dataset: FaceDataset, tmp_path: Path) -> Workspace:
+    workspace = Workspace(tmp_path / "run")
+    dataset.save(workspace.dataset)
+    return workspace
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 200
+    while not condition() and time.monotonic() < until:
+        time.sleep(0.05)
+
+
+def test_a_killed_crossval_goes_on_in_its_fold(workspace: Workspace, dataset: FaceDataset) -> None:
+    command = ("crossval", "--model", "mobilenet", "--run-dir", workspace.root)
+    tiny = ("--init", "random", "--input-size", 32, "--head-epochs", 1, "--epochs", 2)
+    extra = ("--compute", "bfloat16", "--brightness", 0.1, "--contrast", 0.1, "--cutout", 0.5)
+    options = (*command, *tiny, *extra, "--mixup", 0.2, "--weight-average", 0.9)
+    folds = [workspace.fold("subject10", fold) for fold in range(2)]
+    finished = folds[0].predictions("mobilenet")
+    progress = folds[1].folder("mobilenet") / "checkpoint" / "progress.json"
+
+    killed = training(*options, "--folds-only", "0,1")
+    wait_for(lambda: progress.is_file() or killed.poll() is not None)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    written = finished.stat().st_mtime_ns
+    before = json.loads(progress.read_text())
+    assert 1 <= before["epoch"] < 3
+
+    printed = step(*options, "--folds-only", "0,1")
+    assert "fold 1: float32" in printed
+    assert "2 of 2 folds done" in printed
+    assert finished.stat().st_mtime_ns == written
+    log = TrainedModel.model_validate_json(folds[1].log("mobilenet").read_text())
+    assert log.history[: before["epoch"]] == before["history"]
+    assert log.epochs == 3
+    for fold, place in enumerate(folds):
+        rows = read_predictions(place.predictions("mobilenet"))
+        test = SUBJECT10.split(dataset, fold).test
+        assert len(rows) == len(PRECISIONS) * len(test)
+        assert {row.subject for row in rows} == set(dataset.subjects[test])
+        assert {row.fold for row in rows} == {fold}
+        assert all(abs(sum(row.probabilities) - 1) < 0.02 for row in rows)
+        left = {path.name for path in place.folder("mobilenet").iterdir()}
+        assert left == {"predictions.csv", "train.json"}
+
+    with pytest.raises(PredictionsError, match="subject10 --folds-only 2,3,4,5,6,7,8,9"):
+        merge(SUBJECT10, workspace, workspace.root / "reports")
+    assert "another recipe" in failure(*options, "--folds-only", "0", "--rate", 1e-4)
+
+
+def finish(model: str, workspace: Workspace, dataset: FaceDataset) -> None:
+    """Leave what ten finished folds leave: always the truth, with certainty."""
+    log = TrainedModel(
+        run=TrainingRun(
+            git_commit="abc", seed=7, data_fingerprint=dataset.fingerprint, recipe={"model": model}
+        ),
+        temperature=1,
+        epochs=1,
+        best_epoch=1,
+        seconds=1,
+        machine="",
+        packages={},
+        history=[],
+    )
+    for fold in range(SUBJECT10.folds):
+        place = workspace.fold("subject10", fold)
+        place.folder(model).mkdir(parents=True)
+        place.log(model).write_text(log.model_dump_json())
+        rows = [
+            PredictionRow(
+                image=str(dataset.names[image]),
+                subject=str(dataset.subjects[image]),
+                sequence=str(dataset.sequences[image]),
+                fold=fold,
+                model=model,
+                precision=precision,
+                label=EMOTIONS[dataset.labels[image]],
+                probabilities=tuple(np.eye(7)[dataset.labels[image]].tolist()),
+            )
+            for image in SUBJECT10.split(dataset, fold).test
+            for precision in PRECISIONS
+        ]
+        write_predictions(place.predictions(model), rows)
+
+
+def test_merging_keeps_the_other_models(
+    workspace: Workspace, dataset: FaceDataset, tmp_path: Path
+) -> None:
+    merged = tmp_path / "reports" / SUBJECT10.file
+    for model in ("mobilenet", "vgg16"):
+        finish(model, workspace, dataset)
+        assert merge(SUBJECT10, workspace, merged.parent, [model]) == [model]
+    rows = read_predictions(merged)
+    assert len(rows) == 2 * len(PRECISIONS) * len(dataset)
+    content = merged.read_bytes()
+    assert merge(SUBJECT10, workspace, merged.parent) == ["mobilenet", "vgg16"]
+    assert merged.read_bytes() == content
+
+
+def test_merging_refuses_what_is_not_complete(
+    workspace: Workspace, dataset: FaceDataset, tmp_path: Path
+) -> None:
+    finish("mobilenet", workspace, dataset)
+    reports = tmp_path / "reports"
+
+    def refused(reason: str) -> None:
+        with pytest.raises(PredictionsError, match=reason):
+            merge(SUBJECT10, workspace, reports)
+        assert not reports.exists()
+
+    place = workspace.fold("subject10", 3)
+    path = place.predictions("mobilenet")
+    rows = read_predictions(path)
+    write_predictions(path, rows[1:])
+    refused(rf"mobilenet float32 lacks 1 of the {len(dataset)} images, {rows[0].image} first")
+    write_predictions(path, [*rows, rows[-1]])
+    refused(f"mobilenet int8 repeats 1 of the .*{rows[-1].image}")
+    write_predictions(path, [row for row in rows if row.precision != "float16"])
+    refused("mobilenet float16 lacks")
+    path.write_text(path.read_text().replace("fear", "joy"))
+    refused("predictions.csv must have the columns")
+    write_predictions(path, rows)
+
+    log = place.log("mobilenet")
+    log.write_text(log.read_text().replace('"recipe":{', '"recipe":{"rate":1,'))
+    refused("fold03/mobilenet was trained with another recipe")
+    shutil.rmtree(place.root)
+    refused("mobilenet is not complete: .* --folds-only 3")
+    shutil.rmtree(workspace.root / "crossval")
+    refused("no finished fold of subject10")
+
+
+def test_the_random_split_leaks_and_has_the_studys_shares(tmp_path: Path) -> None:
+    full = load_ckplus(write_ckplus(tmp_path / "ckplus.zip"))
+    split = PROTOCOLS["random"].split(full, 0)
+    sizes = [len(split.train), len(split.validation), len(split.test)]
+    assert sizes == [687, 147, 147]
+    assert len(set(np.concatenate([split.train, split.validation, split.test]))) == 981
+    assert set(full.sequences[split.train]) & set(full.sequences[split.test])

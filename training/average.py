@@ -1,0 +1,60 @@
+"""Exponential moving average of a model's weights (Polyak and Juditsky 1992)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+
+class WeightAverage(keras.callbacks.Callback):  # type: ignore[misc]
+    """Follows the weights, batch statistics included, while ``fit`` changes them.
+
+    Keras's own ``use_ema`` overwrites the weights at the end of every ``fit`` call, of which
+    there is one an epoch here; the training itself would then go on from the average.
+    """
+
+    def __init__(self, model: keras.Model, decay: float) -> None:
+        """Start at the model's weights; with ``decay`` 0 there is no average."""
+        super().__init__()
+        self._weights = model.weights
+        self._decay = decay
+        self._averages = [np.array(weight) for weight in self._weights] if decay else []
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Move by one step; the first steps of a phase count more, so that its start fades."""
+        step = int(self.model.optimizer.iterations)
+        decay = min(self._decay, (1 + step) / (10 + step))
+        for average, weight in zip(self._averages, self._weights, strict=False):
+            average += (1 - decay) * (np.asarray(weight) - average)
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Give the model the averaged weights for a while."""
+        if not self._averages:
+            yield
+            return
+        trained = [np.array(weight) for weight in self._weights]
+        self._assign(self._averages)
+        try:
+            yield
+        finally:
+            self._assign(trained)
+
+    def save(self, path: Path) -> None:
+        """Write the averages as ``.npz``; nothing without averaging."""
+        if self._averages:
+            with path.open("wb") as file:
+                np.savez(file, *self._averages)
+
+    def load(self, path: Path) -> None:
+        """Read what ``save`` wrote."""
+        if self._averages:
+            with np.load(path) as arrays:
+                self._averages = [arrays[name] for name in arrays.files]
+
+    def _assign(self, values: list[Any]) -> None:
+        for weight, value in zip(self._weights, values, strict=True):
+            weight.assign(value)

@@ -1,0 +1,102 @@
+"""A model's card: what it is, how it was measured, where it ends."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from emotion.labels import EMOTIONS
+from emotion.store import ArtifactRecord
+from training.protocols import PROTOCOLS
+from training.scores import ArtifactScores, read_scores
+from training.tables import markdown_table, with_interval
+from training.workspace import REPORTS, Evaluation, TrainedModel
+
+_CROSSVAL = PROTOCOLS["subject10"]
+
+
+def read_folds(model: str, store: Path) -> list[ArtifactScores]:
+    """Score the model's merged cross-validation in the store; empty where there is none."""
+    path = store / REPORTS / _CROSSVAL.file
+    if not path.is_file():
+        return []
+    return [s for s in read_scores(path, _CROSSVAL) if s.model == model]
+
+
+def card(
+    model: str,
+    records: list[ArtifactRecord],
+    trained: TrainedModel,
+    evaluation: Evaluation,
+    folds: Sequence[ArtifactScores] = (),
+) -> str:
+    """Write the model's card in Markdown; ``folds`` are its scores in the cross-validation."""
+    first = records[0]
+    rows = "\n".join(
+        f"| {r.precision} | {r.bytes / 1e6:.2f} MB | {r.metrics.accuracy:.1%} "
+        f"({r.metrics.accuracy_low:.1%} to {r.metrics.accuracy_high:.1%}) | "
+        f"{r.metrics.macro_f1:.3f} | {r.metrics.calibration_error:.1%} | "
+        f"{evaluation.agreement_with_float32[r.precision]:.1%} | "
+        f"{r.latency.p50_ms:.2f} ms | `{r.version}` |"
+        for r in records
+    )
+    recalls = "\n".join(
+        f"| {label} | " + " | ".join(f"{r.metrics.recall[label]:.1%}" for r in records) + " |"
+        for label in EMOTIONS
+    )
+    recipe = trained.run.recipe
+    return f"""# {model}
+
+Seven posed emotions ({", ".join(EMOTIONS)}) from a {first.input_size}x{first.input_size} grey face.
+
+| precision | size | accuracy (95 % interval) | macro F1 | ECE | as float32 | p50 | version |
+| --- | --- | --- | --- | --- | --- | --- | --- |
+{rows}
+
+Measured on {first.metrics.images} images: {first.metrics.protocol}. ECE is the expected
+calibration error, "as float32" the share of equal answers, p50 the median latency of the
+network alone on one thread of {first.latency.machine}, {first.latency.date}.
+{_folds_section(folds)}
+Recall per class on the held-out subjects:
+
+| class | {" | ".join(r.precision for r in records)} |
+| --- | --- | --- | --- |
+{recalls}
+
+## Data and training
+
+CK+ (Lucey et al. 2010): 981 images, the last three frames of 327 sequences, 118 subjects;
+data fingerprint `{trained.run.data_fingerprint}`. Trained, validated and tested on disjoint
+subjects. Started from {recipe["init"]}; {recipe["head_epochs"]} epochs of the head alone, then up
+to {recipe["epochs"]} of the whole network (stopped after {trained.epochs}, the best was
+{trained.best_epoch}); {trained.seconds / 60:.0f} minutes on {trained.machine}. Temperature
+{trained.temperature:.3f} is folded into the last layer. Seed {trained.run.seed}, commit
+`{trained.run.git_commit}`. int8 is full-integer, calibrated on training images.
+
+## Limits
+
+CK+ shows posed expressions of mostly young adults, frontal, in a laboratory, and has no neutral
+class: a neutral face gets one of the seven labels all the same. A label is a guess about a
+picture, not about what a person feels. Do not use it to decide about people.
+"""
+
+
+def _folds_section(folds: Sequence[ArtifactScores]) -> str:
+    if not folds:
+        return ""
+    table = markdown_table(
+        ("precision", "accuracy (95 % interval)", "macro F1", "ECE", "as float32"),
+        (
+            (
+                s.precision,
+                with_interval(s.metrics),
+                f"{s.metrics.macro_f1:.3f}",
+                f"{s.metrics.calibration_error:.1%}",
+                f"{s.agreement:.1%}",
+            )
+            for s in folds
+        ),
+    )
+    return f"""
+The same recipe, {_CROSSVAL.title.lower()} ({folds[0].metrics.images} images, each predicted by
+artifacts that never saw its subject):
+
+{table}"""

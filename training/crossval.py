@@ -1,0 +1,104 @@
+"""Every image predicted by artifacts that never saw its subject, fold by fold.
+
+Each fold keeps its files in a workspace of its own, so that a killed run goes on at the epoch
+where it stopped and leaves finished folds alone.
+"""
+
+import gc
+import shutil
+from collections.abc import Sequence
+from datetime import timedelta
+
+import keras
+from tqdm import tqdm
+
+from emotion.store import PRECISIONS
+from training.datasets import FaceDataset
+from training.fit import OtherRunError
+from training.predictions import read_predictions, write_predictions
+from training.protocols import Protocol
+from training.recipe import Recipe
+from training.stages import predict_on, prediction_rows, quantize_on, recorded, train_on
+from training.workspace import TrainedModel, Workspace
+
+
+def crossval(
+    recipe: Recipe,
+    protocol: Protocol,
+    workspace: Workspace,
+    folds: Sequence[int],
+    keep_weights: bool = False,
+) -> None:
+    """Train, quantize and predict each of ``folds`` that has no predictions yet.
+
+    Args:
+        recipe: the same for all folds.
+        protocol: which images train, validate and test.
+        workspace: holds the prepared dataset; receives a folder per fold.
+        folds: which of the protocol's folds to run, from 0.
+        keep_weights: keep a finished fold's weights, so that deleting its ``predictions.csv``
+            and running again repeats the quantization without the training.
+
+    Raises:
+        OtherRunError: a fold was already run with another recipe or other data.
+    """
+    dataset = FaceDataset.load(workspace.dataset)
+    places = {fold: workspace.fold(protocol.name, fold) for fold in folds}
+    for place in places.values():
+        _check_recipe(recipe, dataset, place)
+    for fold, place in places.items():
+        if not place.predictions(recipe.model).is_file():
+            _run_fold(recipe, protocol, dataset, fold, place)
+        _delete_intermediate(recipe.model, place, keep_weights)
+        _report(recipe.model, fold, places)
+
+
+def _run_fold(
+    recipe: Recipe, protocol: Protocol, dataset: FaceDataset, fold: int, place: Workspace
+) -> None:
+    split = protocol.split(dataset, fold)
+    model = recipe.model
+    if not (place.weights(model).is_file() and place.log(model).is_file()):
+        train_on(recipe, dataset, split, place)
+    quantize_on(recipe, dataset, split.train, place)
+    answers = predict_on(recipe, dataset, split.test, place)
+    rows = prediction_rows(dataset, split.test, answers, model=model, fold=fold)
+    write_predictions(place.predictions(model), rows)
+    keras.backend.clear_session()
+    gc.collect()
+
+
+def _check_recipe(recipe: Recipe, dataset: FaceDataset, place: Workspace) -> None:
+    log = place.log(recipe.model)
+    if not log.is_file():
+        return
+    run = TrainedModel.model_validate_json(log.read_text()).run
+    same = Recipe.model_validate(run.recipe) == recorded(recipe)
+    if not same or run.data_fingerprint != dataset.fingerprint:
+        raise OtherRunError(
+            f"{place.folder(recipe.model)} holds a fold of another recipe or other data: delete it "
+            "to start anew, or give another --run-dir."
+        )
+
+
+def _delete_intermediate(model: str, place: Workspace, keep_weights: bool) -> None:
+    shutil.rmtree(place.folder(model) / "checkpoint", ignore_errors=True)
+    big = [place.artifact(model, precision) for precision in PRECISIONS]
+    for path in big if keep_weights else [*big, place.weights(model)]:
+        path.unlink(missing_ok=True)
+
+
+def _report(model: str, fold: int, places: dict[int, Workspace]) -> None:
+    done = [place for place in places.values() if place.predictions(model).is_file()]
+    logs = [TrainedModel.model_validate_json(place.log(model).read_text()) for place in done]
+    seconds = sum(log.seconds for log in logs) / len(logs)
+    left = timedelta(seconds=round(seconds * (len(places) - len(done))))
+    rows = read_predictions(places[fold].predictions(model))
+    shares = []
+    for precision in PRECISIONS:
+        right = [row.predicted == row.label for row in rows if row.precision == precision]
+        shares.append(f"{precision} {sum(right) / len(right):.1%}")
+    tqdm.write(
+        f"{model} fold {fold}: {', '.join(shares)}; {len(done)} of {len(places)} folds done, "
+        f"{timedelta(seconds=round(seconds))} of training each, about {left} left"
+    )

@@ -1,0 +1,88 @@
+"""Folds' predictions to one committed file per protocol."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from emotion.labels import EMOTIONS
+from training.datasets import FaceDataset
+from training.predictions import (
+    PredictionRow,
+    PredictionsError,
+    check_complete,
+    read_predictions,
+    write_predictions,
+)
+from training.protocols import Protocol
+from training.workspace import TrainedModel, Workspace
+
+
+def merge(
+    protocol: Protocol, workspace: Workspace, reports: Path, models: Sequence[str] = ()
+) -> list[str]:
+    """Put the models' predictions into the protocol's file in ``reports``; others' rows stay.
+
+    Args:
+        protocol: whose folds to collect.
+        workspace: where ``crossval`` ran.
+        reports: the store's reports folder.
+        models: which; by default all that have a fold there.
+
+    Returns:
+        The models that were merged.
+
+    Raises:
+        PredictionsError: a fold is missing, folds differ in recipe or data, or an image is
+            missing or there twice. The file is then as it was before.
+    """
+    dataset = FaceDataset.load(workspace.dataset)
+    places = [workspace.fold(protocol.name, fold) for fold in range(protocol.folds)]
+    found = {path.parent.name for place in places for path in place.root.glob("*/train.json")}
+    chosen = sorted(models or found)
+    if not chosen:
+        raise PredictionsError(
+            f"{workspace.root} has no finished fold of {protocol.name}: run `python -m training "
+            "crossval` first."
+        )
+    rows = [row for model in chosen for row in _collect(model, protocol, places, dataset)]
+    parts = [protocol.split(dataset, fold).test for fold in range(protocol.folds)]
+    images = {str(name) for part in parts for name in dataset.names[part]}
+    check_complete(rows, images, str(workspace.root))
+    _check_truth(rows, dataset, workspace.root)
+    target = reports / protocol.file
+    if target.is_file():
+        others = [row for row in read_predictions(target) if row.model not in chosen]
+        check_complete(others, images, str(target))
+        rows += others
+    reports.mkdir(parents=True, exist_ok=True)
+    write_predictions(target, rows)
+    return chosen
+
+
+def _collect(
+    model: str, protocol: Protocol, places: list[Workspace], dataset: FaceDataset
+) -> list[PredictionRow]:
+    missing = [
+        str(fold) for fold, place in enumerate(places) if not place.predictions(model).is_file()
+    ]
+    if missing:
+        raise PredictionsError(
+            f"{model} is not complete: run `python -m training crossval --model {model} "
+            f"--protocol {protocol.name} --folds-only {','.join(missing)}` first."
+        )
+    runs = [TrainedModel.model_validate_json(place.log(model).read_text()).run for place in places]
+    for fold, run in enumerate(runs):
+        if (run.recipe, run.data_fingerprint) != (runs[0].recipe, dataset.fingerprint):
+            raise PredictionsError(
+                f"{places[fold].folder(model)} was trained with another recipe than fold 0, or on "
+                "other data: delete it and run that fold again."
+            )
+    return [row for place in places for row in read_predictions(place.predictions(model))]
+
+
+def _check_truth(rows: list[PredictionRow], dataset: FaceDataset, root: Path) -> None:
+    labels = dict(zip(dataset.names.tolist(), dataset.labels.tolist(), strict=True))
+    for row in rows:
+        if EMOTIONS[labels[row.image]] != row.label:
+            raise PredictionsError(
+                f"{root}: {row.model}, fold {row.fold}, takes {row.image} for {row.label}."
+            )

@@ -1,0 +1,116 @@
+"""Command-line options that several steps share, as argparse parents."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import cast, get_args
+
+from emotion.classifier import CHECKOUT_STORE
+from training.recipe import Recipe
+
+MODELS = ("mobilenet", "resnet50", "vgg16")
+
+
+def data() -> argparse.ArgumentParser:
+    """Where CK+ and the other data are."""
+    options = argparse.ArgumentParser(add_help=False)
+    data_dir = os.environ.get("EMOTION_DATA_DIR")
+    options.add_argument(
+        "--data-dir",
+        type=Path,
+        default=Path(data_dir) if data_dir else None,
+        help="has ckplus.zip, fer2013.zip, face_detector/ (default: $EMOTION_DATA_DIR)",
+    )
+    options.add_argument(
+        "--ckplus",
+        type=Path,
+        help="CK+ as zip or folder (default: in the data directory, else downloaded from Kaggle)",
+    )
+    options.add_argument(
+        "--detect", action="store_true", help="crop faces with the detector (for uncropped CK+)"
+    )
+    return options
+
+
+def model() -> argparse.ArgumentParser:
+    """Which backbone."""
+    options = argparse.ArgumentParser(add_help=False)
+    options.add_argument("--model", choices=MODELS, required=True)
+    return options
+
+
+def recipe() -> argparse.ArgumentParser:
+    """Every field of Recipe but the model; only those given are set."""
+    options = argparse.ArgumentParser(add_help=False)
+    for name, field in Recipe.model_fields.items():
+        if name == "model":
+            continue
+        choices = get_args(field.annotation)
+        default = "the backbone's" if field.is_required() else field.default
+        options.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=str if choices else cast(type, field.annotation),
+            choices=choices or None,
+            default=argparse.SUPPRESS,
+            help=f"{field.description} (default: {default})",
+        )
+    return options
+
+
+def store() -> argparse.ArgumentParser:
+    """Which model store."""
+    options = argparse.ArgumentParser(add_help=False)
+    options.add_argument("--store", type=Path, default=CHECKOUT_STORE, help="the model store")
+    return options
+
+
+def fer2013() -> argparse.ArgumentParser:
+    """Where FER2013 is."""
+    options = argparse.ArgumentParser(add_help=False)
+    options.add_argument(
+        "--fer2013", type=Path, help="zip or folder (default: in the data directory)"
+    )
+    return options
+
+
+def protocol() -> argparse.ArgumentParser:
+    """How CK+ is divided."""
+    options = argparse.ArgumentParser(add_help=False)
+    options.add_argument(
+        "--protocol",
+        choices=("subject10", "random"),
+        default="subject10",
+        help="subject-independent 10-fold (default), or the study's random split, which leaks",
+    )
+    return options
+
+
+def folds() -> argparse.ArgumentParser:
+    """Which folds, and what stays of them."""
+    options = argparse.ArgumentParser(add_help=False)
+    options.add_argument(
+        "--folds-only",
+        type=lambda text: [int(fold) for fold in text.split(",")],
+        metavar="K,...",
+        help="only these folds, counted from 0",
+    )
+    options.add_argument(
+        "--keep-weights", action="store_true", help="keep each fold's weights, not only its answers"
+    )
+    return options
+
+
+def frames() -> argparse.ArgumentParser:
+    """How many frames."""
+    options = argparse.ArgumentParser(add_help=False)
+    options.add_argument("--frames", type=int, help="use only so many frames (default: all)")
+    return options
+
+
+def models() -> argparse.ArgumentParser:
+    """Which backbones."""
+    options = argparse.ArgumentParser(add_help=False)
+    options.add_argument(
+        "--models", choices=MODELS, nargs="+", default=(), help="only these (default: all found)"
+    )
+    return options

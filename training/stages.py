@@ -1,0 +1,115 @@
+"""The three stages from a split to predictions: of the shipped model and of every fold alike."""
+
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from emotion.arrays import Probabilities
+from emotion.labels import EMOTIONS
+from emotion.machine import machine
+from emotion.store import PRECISIONS, Precision, TrainingRun
+from training.backbones import init_source
+from training.batches import face_tensors
+from training.calibrate import fold_temperature
+from training.datasets import FaceDataset
+from training.evaluate import probabilities_of
+from training.fit import fit
+from training.predictions import PredictionRow
+from training.quantize import CALIBRATION_IMAGES, quantize
+from training.recipe import Recipe
+from training.splits import DataSplit, Indices
+from training.workspace import TrainedModel, Workspace
+
+
+def train_on(
+    recipe: Recipe, dataset: FaceDataset, split: DataSplit, workspace: Workspace
+) -> TrainedModel:
+    """Fit and calibrate without the test part; leaves weights, then the log."""
+    folder = workspace.folder(recipe.model)
+    model, progress = fit(
+        recipe, dataset, split.train, split.validation, folder / "checkpoint", len(EMOTIONS)
+    )
+    held_out = face_tensors(dataset.faces[split.validation], recipe.input_size)
+    answers = model.predict(held_out.astype(np.float32), verbose=0)
+    temperature = fold_temperature(model, answers, dataset.labels[split.validation])
+    model.save_weights(workspace.weights(recipe.model))
+    log = TrainedModel(
+        run=TrainingRun(
+            git_commit=_git_commit(),
+            seed=recipe.seed,
+            data_fingerprint=dataset.fingerprint,
+            recipe=recorded(recipe).model_dump(),
+        ),
+        temperature=temperature,
+        epochs=progress.epoch,
+        best_epoch=progress.best_epoch,
+        seconds=progress.seconds,
+        machine=machine(),
+        packages={name: version(name) for name in ("tensorflow", "keras", "numpy")},
+        history=progress.history,
+    )
+    workspace.log(recipe.model).write_text(log.model_dump_json(indent=1))
+    return log
+
+
+def recorded(recipe: Recipe) -> Recipe:
+    """Return the recipe as logs keep it: its initial weights by content, not by local path."""
+    return recipe.model_copy(update={"init": init_source(recipe.init)})
+
+
+def quantize_on(recipe: Recipe, dataset: FaceDataset, train: Indices, workspace: Workspace) -> None:
+    """Convert the trained weights, calibrated on images of ``train``; leaves the artifacts."""
+    chosen = np.random.default_rng(recipe.seed).permutation(train)[:CALIBRATION_IMAGES]
+    calibration = face_tensors(dataset.faces[chosen], recipe.input_size)
+    folder = workspace.folder(recipe.model)
+    quantize(recipe, workspace.weights(recipe.model), calibration, folder)
+
+
+def predict_on(
+    recipe: Recipe, dataset: FaceDataset, test: Indices, workspace: Workspace
+) -> dict[Precision, Probabilities]:
+    """Return each artifact's answers [n, 7] for the images of ``test``."""
+    tensors = face_tensors(dataset.faces[test], recipe.input_size)
+    artifacts = {p: workspace.artifact(recipe.model, p) for p in PRECISIONS}
+    return {
+        precision: probabilities_of(workspace.read(artifact, "quantize"), tensors)
+        for precision, artifact in artifacts.items()
+    }
+
+
+def prediction_rows(
+    dataset: FaceDataset,
+    test: Indices,
+    answers: dict[Precision, Probabilities],
+    *,
+    model: str,
+    fold: int,
+) -> list[PredictionRow]:
+    """Put answers beside the truth about each image."""
+    return [
+        PredictionRow(
+            image=str(dataset.names[image]),
+            subject=str(dataset.subjects[image]),
+            sequence=str(dataset.sequences[image]),
+            fold=fold,
+            model=model,
+            precision=precision,
+            label=EMOTIONS[dataset.labels[image]],
+            probabilities=tuple(round(p, 5) for p in row.tolist()),
+        )
+        for precision, rows in answers.items()
+        for image, row in zip(test, rows, strict=True)
+    ]
+
+
+def _git_commit() -> str:
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        done = subprocess.run(  # noqa: S603
+            command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return done.stdout.strip()
