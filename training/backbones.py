@@ -83,11 +83,22 @@ def build_classifier(
 
 
 def init_source(init: str) -> str:
-    """Name initial weights so that others can tell whether theirs are the same: no local path."""
+    """Name initial weights so that others can tell whether theirs are the same: no local path.
+
+    Raises WeightsError where there is no such file.
+    """
     if init in ("imagenet", "random"):
         return init
-    digest = hashlib.sha256(Path(init).read_bytes()).hexdigest()
-    return f"{Path(init).name} (sha256 {digest[:12]})"
+    path = _file(init)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return f"{path.name} (sha256 {digest[:12]})"
+
+
+def _file(init: str) -> Path:
+    path = Path(init)
+    if not path.is_file():
+        raise WeightsError(f"{path} does not exist: give --init imagenet, random or a file.")
+    return path
 
 
 def _initialise(base: keras.Model, name: str, init: str) -> None:
@@ -99,9 +110,7 @@ def _initialise(base: keras.Model, name: str, init: str) -> None:
         )
         base.set_weights(source.get_weights())
         return
-    path = Path(init)
-    if not path.is_file():
-        raise WeightsError(f"{path} does not exist: give --init imagenet, random or a file.")
+    path = _file(init)
     try:
         if path.suffix == ".npz":
             _assign(base, np.load(path))

@@ -6,6 +6,7 @@ then everything, at a cosine-decayed rate, until the validation loss stops falli
 
 import hashlib
 import json
+import math
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -34,6 +35,10 @@ _PROGRESS = "progress.json"
 
 class OtherRunError(EmotionError):
     """The folder holds the checkpoint of a run that did something else."""
+
+
+class DivergedError(EmotionError):
+    """The loss is no longer a number."""
 
 
 @dataclass
@@ -74,6 +79,7 @@ def fit(
 
     Raises:
         OtherRunError: the checkpoint in ``folder`` is of another recipe or other data.
+        DivergedError: the loss became infinite or not a number.
         WeightsError: see build_classifier.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -145,6 +151,11 @@ def _begin_phase(model: keras.Model, recipe: Recipe, epoch: int, steps_per_epoch
 def _validate(model: keras.Model, held_out: Any, progress: Progress, folder: Path) -> None:
     logs = model.evaluate(held_out, return_dict=True, verbose=0)
     progress.history[-1] |= {f"val_{name}": value for name, value in logs.items()}
+    if not math.isfinite(logs["loss"]):
+        raise DivergedError(
+            f"The validation loss is {logs['loss']} in epoch {progress.epoch}: lower --rate. "
+            f"{folder} keeps the epochs before."
+        )
     if logs["loss"] < progress.best_loss:
         progress.best_loss, progress.best_epoch = logs["loss"], progress.epoch
         model.save_weights(folder / f"new.{_BEST}")

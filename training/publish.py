@@ -12,7 +12,7 @@ from training.card import card, read_folds
 from training.workspace import Evaluation, TrainedModel, Workspace
 
 MAX_LOSS = 0.01
-MAX_SIZE = {"float16": 0.51, "int8": 0.28}
+MAX_SIZE: dict[Precision, float] = {"float16": 0.51, "int8": 0.28}
 
 
 class GateError(EmotionError):
@@ -23,8 +23,8 @@ def publish_model(model: str, workspace: Workspace, store: Path) -> None:
     """Put a model's three artifacts and its card into the store.
 
     Raises:
-        GateError: an artifact lost more accuracy to quantization than MAX_LOSS, never answers
-            some class its float32 twin does answer, or did not get as small as MAX_SIZE.
+        GateError: an artifact never recognises some class, lost more accuracy to quantization
+            than MAX_LOSS, or did not get as small as MAX_SIZE.
         PredictionsError: the cross-validation's predictions in the store are damaged.
         StoreError: the store cannot be written; it is then as it was before.
     """
@@ -44,19 +44,17 @@ def publish_model(model: str, workspace: Workspace, store: Path) -> None:
 
 def check_gate(model: str, evaluation: Evaluation, sizes: dict[Precision, int]) -> None:
     """Raise GateError, naming every reason, unless all three artifacts may be published."""
-    reference = evaluation.metrics["float32"]
+    reference = evaluation.metrics["float32"].accuracy
     reasons = []
-    for precision in PRECISIONS[1:]:
-        metrics = evaluation.metrics[precision]
-        if metrics.accuracy < reference.accuracy - MAX_LOSS:
-            reasons.append(
-                f"{precision} reaches {metrics.accuracy:.1%}, float32 {reference.accuracy:.1%}"
-            )
-        for label in EMOTIONS:
-            if metrics.recall[label] == 0 < reference.recall[label]:
-                reasons.append(f"{precision} never recognises {label}, float32 does")
+    for precision, metrics in evaluation.metrics.items():
+        never = [label for label in EMOTIONS if metrics.recall[label] == 0]
+        if never:
+            reasons.append(f"{precision} never recognises {', '.join(never)}")
+        if metrics.accuracy < reference - MAX_LOSS:
+            reasons.append(f"{precision} reaches {metrics.accuracy:.1%}, float32 {reference:.1%}")
+    for precision, limit in MAX_SIZE.items():
         share = sizes[precision] / sizes["float32"]
-        if share > MAX_SIZE[precision]:
+        if share > limit:
             reasons.append(f"{precision} has {share:.2f} of float32's size")
     if reasons:
         raise GateError(f"{model} is not published: {'; '.join(reasons)}.")

@@ -28,6 +28,13 @@ def train_on(
 ) -> TrainedModel:
     """Fit and calibrate without the test part; leaves weights, then the log."""
     folder = workspace.folder(recipe.model)
+    run = TrainingRun(
+        git_commit=_git_commit(),
+        seed=recipe.seed,
+        data_fingerprint=dataset.fingerprint,
+        recipe=recorded(recipe).model_dump(),
+    )
+    workspace.discard_artifacts(recipe.model)
     model, progress = fit(
         recipe, dataset, split.train, split.validation, folder / "checkpoint", len(EMOTIONS)
     )
@@ -36,12 +43,7 @@ def train_on(
     temperature = fold_temperature(model, answers, dataset.labels[split.validation])
     model.save_weights(workspace.weights(recipe.model))
     log = TrainedModel(
-        run=TrainingRun(
-            git_commit=_git_commit(),
-            seed=recipe.seed,
-            data_fingerprint=dataset.fingerprint,
-            recipe=recorded(recipe).model_dump(),
-        ),
+        run=run,
         temperature=temperature,
         epochs=progress.epoch,
         best_epoch=progress.best_epoch,
@@ -64,6 +66,7 @@ def quantize_on(recipe: Recipe, dataset: FaceDataset, train: Indices, workspace:
     chosen = np.random.default_rng(recipe.seed).permutation(train)[:CALIBRATION_IMAGES]
     calibration = face_tensors(dataset.faces[chosen], recipe.input_size)
     folder = workspace.folder(recipe.model)
+    workspace.discard_artifacts(recipe.model)
     quantize(recipe, workspace.weights(recipe.model), calibration, folder)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from emotion.store import Latency, Metrics, Precision, TrainingRun
+from emotion.store import PRECISIONS, Latency, Metrics, Precision, TrainingRun
 from training.datasets import DatasetError
 
 REPORTS = "reports"  # folder in the model store
@@ -74,6 +74,11 @@ class Workspace:
     def predictions(self, model: str) -> Path:
         """The raw answers ``evaluate`` leaves."""
         return self.folder(model) / "predictions.csv"
+
+    def discard_artifacts(self, model: str) -> None:
+        """Delete artifacts and their figures, so that none outlives the weights it came from."""
+        for path in (self.evaluation(model), *(self.artifact(model, p) for p in PRECISIONS)):
+            path.unlink(missing_ok=True)
 
     def read(self, path: Path, step: str) -> bytes:
         """Read what an earlier step left; raises DatasetError naming that step if it did not."""
