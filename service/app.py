@@ -7,6 +7,7 @@ from typing import Any
 from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
+from fastapi_swagger import patch_fastapi
 from starlette.middleware import Middleware
 
 from service.access import AccessMiddleware
@@ -37,6 +38,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         summary="Which of seven emotions does a face show?",
         version="0.1.0",
         lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
         middleware=[
             Middleware(CorrelationIdMiddleware),
             Middleware(AccessMiddleware, metrics=counted),
@@ -45,6 +49,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.metrics = counted
     for route in (predict, compare, models, health, metrics):
         app.include_router(route.router)
+    patch_fastapi(app)  # /docs, from files of its own
     add_problem_handlers(app)
     app.openapi = lambda: _with_problem_schema(app)  # type: ignore[method-assign]
     return app

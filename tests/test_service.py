@@ -4,6 +4,7 @@ import asyncio
 import base64
 import io
 import json
+import re
 import shutil
 import signal
 import time
@@ -156,7 +157,12 @@ def test_probes(http: httpx.Client, classifier: Classifier) -> None:
 
 
 def test_docs_and_a_complete_openapi_document(http: httpx.Client) -> None:
-    assert "swagger" in http.get("/docs").text.lower()
+    page = http.get("/docs").text
+    resources = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert len(resources) >= 2
+    for resource in resources:  # none from another host
+        assert resource.startswith(str(http.base_url))
+        assert http.get(resource).status_code == 200
     document = http.get("/openapi.json").json()
     references = {
         part.split('"')[0] for part in json.dumps(document).split('"#/components/schemas/')[1:]
