@@ -208,7 +208,9 @@ def _replace_all(contents: list[tuple[Path, bytes]]) -> None:
             temporary.chmod(0o644)
             temporary.replace(target)
     except OSError as error:
-        raise StoreError(f"Publishing failed: {error.filename}: {error.strerror}.") from error
+        # What fails while writing, such as a full disk, carries no file name.
+        place = error.filename or target
+        raise StoreError(f"Publishing failed: {place}: {error.strerror}.") from error
     finally:
         for temporary, _ in staged:
             temporary.unlink(missing_ok=True)

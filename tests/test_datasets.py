@@ -115,6 +115,32 @@ def test_a_damaged_picture_is_named(broken: Path) -> None:
         load_ckplus(broken)
 
 
+def test_a_renamed_file_that_still_looks_like_ckplus_is_named(broken: Path) -> None:
+    file = next((broken / "CK+48" / "happy").iterdir())
+    file.rename(file.with_name("S999_001_00000001.png"))
+    with pytest.raises(DatasetError, match=r"happy/S\d{3}_\d{3}_\d{8}\.png is one of [12] frames"):
+        load_ckplus(broken)
+
+
+def test_a_damaged_entry_of_the_zip_is_named(archive: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(archive) as content:
+        entry = content.infolist()[3]
+    damaged = bytearray(archive.read_bytes())
+    damaged[entry.header_offset + 300] ^= 255
+    (tmp_path / "ckplus.zip").write_bytes(damaged)
+    name = entry.filename.removeprefix("CK+48/")
+    with pytest.raises(DatasetError, match=rf"ckplus\.zip: {name}: "):
+        load_ckplus(tmp_path / "ckplus.zip")
+
+
+def test_damaged_prepared_data_is_named(archive: Path, tmp_path: Path) -> None:
+    path = tmp_path / "ckplus.npz"
+    load_ckplus(archive).save(path)
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(DatasetError, match=r"ckplus\.npz is damaged: prepare it again"):
+        FaceDataset.load(path)
+
+
 def test_something_else_altogether(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no folder named anger"):
         load_ckplus(tmp_path)

@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import resource
 import shutil
 from pathlib import Path
 
@@ -74,6 +75,27 @@ def test_a_full_disk_leaves_the_store_as_it_was(
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StoreError, match="No space left"):
         publish(store, [(int8(store), b"new")], {"mobilenet": "new card"})
+    assert snapshot(store) == before
+
+
+def test_a_file_that_cannot_grow_is_named(store: Path) -> None:
+    before = snapshot(store)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(StoreError, match=r"mobilenet/int8\.tflite: File too large"):
+            publish(store, [(int8(store), bytes(2000))], {"mobilenet": "new card"})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert snapshot(store) == before
+
+
+def test_publishing_into_a_newer_store_is_refused(store: Path) -> None:
+    item = (int8(store), b"new")
+    edit_manifest(store, schema_version=2)
+    before = snapshot(store)
+    with pytest.raises(StoreError, match=r"manifest\.json has schema version 2"):
+        publish(store, [item], {})
     assert snapshot(store) == before
 
 

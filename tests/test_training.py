@@ -16,6 +16,7 @@ from tests.synthetic import write_ckplus
 from training.datasets import FaceDataset, load_ckplus
 from training.evaluate import expected_calibration_error, metrics_of, wilson_interval
 from training.publish import GateError, check_gate
+from training.recipe import Recipe
 from training.workspace import Evaluation, TrainedModel, Workspace
 
 
@@ -173,3 +174,63 @@ def test_temperature_changes_confidence_but_no_ranking() -> None:
     assert temperature > 1  # sure of random labels: overconfident
     assert np.array_equal(before.argmax(axis=1), after.argmax(axis=1))
     assert after.max(axis=1).mean() < before.max(axis=1).mean()
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
+def test_weights_of_another_shape_or_damaged_are_named(tmp_path: Path) -> None:
+    from training.backbones import WeightsError, build_classifier
+
+    base = build_classifier("mobilenet", 32, "random", 0.3).get_layer("base")
+    base.save_weights(tmp_path / "mobilenet.weights.h5")
+    wrong = {variable.path: np.zeros(2, np.float32) for variable in base.weights}
+    np.savez(tmp_path / "shape.npz", **wrong)
+    np.savez(tmp_path / "names.npz", something=np.zeros(3))
+    (tmp_path / "damaged.npz").write_bytes(b"PK\x03\x04 and no zip")
+    (tmp_path / "empty.npz").write_bytes(b"")
+    (tmp_path / "half.weights.h5").write_bytes(
+        (tmp_path / "mobilenet.weights.h5").read_bytes()[:5000]
+    )
+    build_classifier("mobilenet", 32, str(tmp_path / "mobilenet.weights.h5"), 0.3)
+    for name in ("shape.npz", "names.npz", "damaged.npz", "empty.npz", "half.weights.h5"):
+        with pytest.raises(WeightsError, match=f"{name} does not hold weights for mobilenet"):
+            build_classifier("mobilenet", 32, str(tmp_path / name), 0.3)
+
+
+def test_the_average_follows_and_lends_its_weights(tmp_path: Path) -> None:
+    import keras
+
+    from training.average import WeightAverage
+
+    pixels = keras.Input((1,))
+    model = keras.Model(pixels, keras.layers.Dense(1, kernel_initializer="zeros")(pixels))
+    model.compile(keras.optimizers.SGD(1.0), "mse")
+    average = WeightAverage(model, decay=0.5)
+    average.set_model(model)
+    kernel = model.weights[0]
+    for value, expected in enumerate((0.9, 1.8), start=1):  # decay 1/10, then 2/11
+        kernel.assign([[float(value)]])
+        model.optimizer.iterations.assign(value - 1)
+        average.on_train_batch_end(0)
+        with average.applied():
+            assert kernel.value.numpy().item() == pytest.approx(expected, abs=1e-3)
+        assert kernel.value.numpy().item() == value
+    average.save(tmp_path / "average.npz")
+    again = WeightAverage(model, decay=0.5)
+    again.load(tmp_path / "average.npz")
+    with again.applied():
+        assert kernel.value.numpy().item() == pytest.approx(1.8, abs=1e-3)
+
+
+def test_mixing_blends_labels_and_pixels_alike(few_faces: FaceDataset) -> None:
+    from training.batches import Batches
+
+    recipe = Recipe(model="mobilenet", input_size=32, mixup=1.0, cutout=1.0, brightness=0.2)
+    batches = Batches(few_faces, np.arange(64), recipe, len(EMOTIONS))
+    first, again = (next(iter(batches.epoch(3))) for _ in range(2))
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    pixels, labels, weights = (part.numpy() for part in first)
+    assert pixels.shape == (32, 32, 32, 3)
+    assert 0 <= pixels.min() < pixels.max() <= 255
+    assert labels.sum(axis=1) == pytest.approx(1, abs=1e-6)
+    assert ((labels > 0.01) & (labels < 0.99)).any()
+    assert weights.shape == (32,)

@@ -21,14 +21,14 @@ class WeightAverage(keras.callbacks.Callback):  # type: ignore[misc]
         super().__init__()
         self._weights = model.weights
         self._decay = decay
-        self._averages = [np.array(weight) for weight in self._weights] if decay else []
+        self._averages = self._values() if decay else []
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Move by one step; the first steps of a phase count more, so that its start fades."""
         step = int(self.model.optimizer.iterations)
         decay = min(self._decay, (1 + step) / (10 + step))
         for average, weight in zip(self._averages, self._weights, strict=False):
-            average += (1 - decay) * (np.asarray(weight) - average)
+            average += (1 - decay) * (weight.value.numpy() - average)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
@@ -36,7 +36,7 @@ class WeightAverage(keras.callbacks.Callback):  # type: ignore[misc]
         if not self._averages:
             yield
             return
-        trained = [np.array(weight) for weight in self._weights]
+        trained = self._values()
         self._assign(self._averages)
         try:
             yield
@@ -54,6 +54,9 @@ class WeightAverage(keras.callbacks.Callback):  # type: ignore[misc]
         if self._averages:
             with np.load(path) as arrays:
                 self._averages = [arrays[name] for name in arrays.files]
+
+    def _values(self) -> list[Any]:
+        return [weight.value.numpy().copy() for weight in self._weights]
 
     def _assign(self, values: list[Any]) -> None:
         for weight, value in zip(self._weights, values, strict=True):

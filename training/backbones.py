@@ -6,6 +6,7 @@ belongs to, and becomes part of the graph, so that serving only ever sees uint8 
 """
 
 import hashlib
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,8 +54,7 @@ def build_classifier(
         name: one of BACKBONES.
         input_size: side of the input in pixels.
         init: ``imagenet`` (Keras downloads the weights), ``random``, or the path of weights:
-            Keras's ``.weights.h5`` or ``.h5`` of the base, an ``.npz`` keyed by variable path, or
-            the ``.weights.h5`` of a classifier this package trained on other classes.
+            Keras's ``.weights.h5`` or ``.h5`` of the base, or an ``.npz`` keyed by variable path.
         dropout: rate before the last layer.
         classes: how many classes the last layer tells apart.
 
@@ -113,10 +113,11 @@ def _initialise(base: keras.Model, name: str, init: str) -> None:
     path = _file(init)
     try:
         if path.suffix == ".npz":
-            _assign(base, np.load(path))
+            with path.open("rb") as file, np.load(file) as arrays:
+                _assign(base, arrays)
         else:
             base.load_weights(path)
-    except (ValueError, KeyError, OSError) as error:
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise WeightsError(f"{path} does not hold weights for {name}: {error}") from error
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import re
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from emotion.preprocess import PIPELINE, face_pixels
 
 CKPLUS_KAGGLE = "shawon10/ckplus"
 CKPLUS_COUNTS = dict(zip(EMOTIONS, (135, 54, 177, 75, 207, 84, 249), strict=True))
+CKPLUS_FRAMES = 3  # of each sequence, its last ones
 FER2013_CLASSES = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 
 _CKPLUS_NAME = re.compile(r"(?P<subject>S\d{3})_(?P<sequence>\d{3})_(?P<frame>\d{8})\.png")
@@ -50,16 +52,21 @@ class FaceDataset:
     def save(self, path: Path) -> None:
         """Write as a compressed ``.npz``."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("wb") as file:
+        new = path.with_name(f"new.{path.name}")
+        with new.open("wb") as file:
             np.savez_compressed(file, **vars(self))
+        new.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> "FaceDataset":
-        """Read what ``save`` wrote; raises DatasetError if there is none."""
+        """Read what ``save`` wrote; raises DatasetError if there is none, or it is damaged."""
         if not path.is_file():
             raise DatasetError(f"{path} does not exist: run `python -m training prepare` first.")
-        with np.load(path) as arrays:
-            fields = {name: arrays[name] for name in arrays.files}
+        try:
+            with path.open("rb") as file, np.load(file) as arrays:
+                fields = {name: arrays[name] for name in arrays.files}
+        except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise DatasetError(f"{path} is damaged: prepare it again ({error}).") from error
         return cls(**fields | {"fingerprint": str(fields["fingerprint"])})
 
 
@@ -91,6 +98,16 @@ def load_ckplus(source: Path, detector: Detector | None = None) -> FaceDataset:
                 "(S010_004_00000017.png: subject, sequence, frame)."
             )
     named = [match for match in matches if match is not None]
+    frames = Counter(
+        (label, m["subject"], m["sequence"]) for (label, _), m in zip(files, named, strict=True)
+    )
+    for (label, file), m in zip(files, named, strict=True):
+        count = frames[label, m["subject"], m["sequence"]]
+        if count != CKPLUS_FRAMES:
+            raise DatasetError(
+                f"{source}: {label}/{file.name} is one of {count} frames of its sequence, CK+ has "
+                f"{CKPLUS_FRAMES} of each: was a file renamed?"
+            )
     return _dataset(
         files,
         EMOTIONS,
@@ -187,7 +204,7 @@ def _read_faces(
     for label, file in tqdm(list(files), desc=f"reading {source.name}", unit="image"):
         try:
             image = decode(file.read_bytes())
-        except EmotionError as error:
+        except (EmotionError, OSError, zipfile.BadZipFile, zlib.error) as error:
             raise DatasetError(f"{source}: {label}/{file.name}: {error}") from error
         found = detector.detect(image) if detector else []
         yield face_pixels(image, found[0].box if found else None)
