@@ -2,13 +2,11 @@
 
 import threading
 
-import numpy as np
-
 from emotion.arrays import Pixels, Probabilities
-from emotion.errors import ArtifactUnavailableError
-from emotion.interpreter import Interpreter
+from emotion.interpreter import Interpreter, load_interpreter
 from emotion.pool import Pool
-from emotion.store import ArtifactRecord, ModelStore
+from emotion.records import ArtifactRecord
+from emotion.store import ModelStore
 
 
 class LoadedArtifact:
@@ -30,17 +28,13 @@ class LoadedArtifact:
         self._interpreters.fill()
 
     def _load(self) -> Interpreter:
-        name = f"{self.record.model}/{self.record.precision}"
-        try:
-            interpreter = Interpreter(self._content)
-        except ValueError as error:
-            raise ArtifactUnavailableError(f"{name}: {error}") from error
-        if (interpreter.input, interpreter.output) != (self.record.input, self.record.output):
-            raise ArtifactUnavailableError(
-                f"{name}: its tensors are not those the manifest describes: publish it again."
-            )
-        interpreter.run(np.zeros(interpreter.input.shape, np.uint8))  # the first call is slow
-        return interpreter
+        record = self.record
+        return load_interpreter(
+            f"{record.model}/{record.precision}",
+            self._content,
+            record.input,
+            record.output,
+        )
 
 
 class Registry:

@@ -15,8 +15,9 @@ from emotion.errors import (
     StoreError,
     UnknownArtifactError,
 )
+from emotion.records import ArtifactRecord
 from emotion.registry import Registry
-from emotion.store import ArtifactRecord, ModelStore, publish
+from emotion.store import ModelStore, publish
 
 
 @pytest.fixture
@@ -94,9 +95,18 @@ def test_a_missing_store_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_a_newer_schema_is_refused(store: Path) -> None:
-    edit_manifest(store, schema_version=2, something_new=True)
-    with pytest.raises(StoreError, match=r"schema version 2.*newer release"):
+    edit_manifest(store, schema_version=3, something_new=True)
+    with pytest.raises(StoreError, match=r"schema version 3.*newer release"):
         ModelStore(store)
+
+
+def test_a_store_of_schema_1_has_no_detectors(store: Path) -> None:
+    path = store / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest.pop("detectors", None)
+    path.write_text(json.dumps(manifest | {"schema_version": 1}))
+    assert ModelStore(store).detectors == ()
+    assert ModelStore(store).records
 
 
 def test_other_classes_are_refused(store: Path) -> None:

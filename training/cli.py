@@ -20,14 +20,9 @@ MODELS = ("mobilenet", "resnet50", "vgg16")
 
 def prepare(options: Options) -> None:
     """Read CK+, check that it is complete, and bring its faces into the serving pipeline."""
-    from training import datasets, steps
+    from training import steps
 
-    ckplus: Path | None = options.ckplus
-    if ckplus is None and options.data_dir and (options.data_dir / "ckplus.zip").is_file():
-        ckplus = options.data_dir / "ckplus.zip"
-    steps.prepare(
-        ckplus or datasets.fetch_ckplus(), _workspace(options), options.detect, options.data_dir
-    )
+    steps.prepare(_ckplus(options), _workspace(options), options.detect, options.data_dir)
 
 
 def pretrain(options: Options) -> None:
@@ -67,6 +62,20 @@ def publish(options: Options) -> None:
     publish_model(options.model, _workspace(options), options.store)
 
 
+def detector(options: Options) -> None:
+    """Convert the Caffe face detector, compare it with the original, publish what is as good."""
+    from training.detector.steps import make_detectors
+
+    folder = options.run_dir / "detector"
+    found = make_detectors(_ckplus(options), options.data_dir, folder, options.store)
+    for precision, agreement in found.agreement.items():
+        whole = agreement["all"]
+        print(
+            f"detector {precision}: {found.speedup(precision):.1f} times faster than Caffe, lost "
+            f"{whole.lost} of {whole.faces} faces, IoU {whole.mean_iou:.4f}"
+        )
+
+
 def run(options: Options) -> None:
     """Prepare, train, quantize, evaluate and publish one backbone."""
     for step in (prepare, train, quantize, evaluate, publish):
@@ -101,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
         (evaluate, [model]),
         (publish, [model, store]),
         (run, [data, model, recipe, store]),
+        (detector, [data, store]),
     ]
     for step, parents in takes:
         sub = steps.add_parser(
@@ -165,6 +175,15 @@ def _recipe(options: Options) -> Recipe:
 
     given = {name: value for name, value in vars(options).items() if name in Recipe.model_fields}
     return Recipe(**{"input_size": BACKBONES[options.model].input_size, **given})
+
+
+def _ckplus(options: Options) -> Path:
+    from training import datasets
+
+    given: Path | None = options.ckplus
+    if given is None and options.data_dir and (options.data_dir / "ckplus.zip").is_file():
+        given = options.data_dir / "ckplus.zip"
+    return given or datasets.fetch_ckplus()
 
 
 def _workspace(options: Options) -> Workspace:

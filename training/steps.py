@@ -1,6 +1,5 @@
 """The steps of a run, each from what the one before it left in the workspace."""
 
-import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from emotion.assets import find_detector_files
 from emotion.faces import CaffeDetector
 from emotion.labels import EMOTIONS
 from emotion.machine import machine
-from emotion.store import PRECISIONS, TrainingRun
+from emotion.records import PRECISIONS, TrainingRun
 from training.backbones import init_source
 from training.batches import face_tensors
 from training.calibrate import fold_temperature
@@ -23,6 +22,7 @@ from training.evaluate import (
     write_predictions,
 )
 from training.fit import fit
+from training.provenance import git_commit
 from training.quantize import CALIBRATION_IMAGES, quantize
 from training.recipe import Recipe
 from training.splits import subject_split
@@ -51,7 +51,7 @@ def train(recipe: Recipe, workspace: Workspace) -> None:
     model.save_weights(workspace.weights(recipe.model))
     log = TrainedModel(
         run=TrainingRun(
-            git_commit=_git_commit(),
+            git_commit=git_commit(),
             seed=recipe.seed,
             data_fingerprint=dataset.fingerprint,
             recipe=recipe.model_dump() | {"init": init_source(recipe.init)},
@@ -145,11 +145,3 @@ def pretrain(recipe: Recipe, fer2013: Path, workspace: Workspace) -> Path:
 def _trained_recipe(model: str, workspace: Workspace) -> Recipe:
     log = TrainedModel.model_validate_json(workspace.read(workspace.log(model), "train"))
     return Recipe.model_validate(log.run.recipe)
-
-
-def _git_commit() -> str:
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from emotion.store import Latency, Metrics, Precision, TrainingRun
+from emotion.records import Latency, Metrics, Precision, TrainingRun
 from training.datasets import DatasetError
 
 
