@@ -10,3 +10,6 @@ Pixels: TypeAlias = npt.NDArray[np.uint8]
 
 Probabilities: TypeAlias = npt.NDArray[np.float32]
 """float32 [..., 7], each row summing to 1, in the order of ``emotion.labels.EMOTIONS``."""
+
+Floats: TypeAlias = npt.NDArray[np.float32]
+"""float32; each function's docstring gives shape and meaning."""

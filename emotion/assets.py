@@ -15,6 +15,8 @@ from pathlib import Path
 
 from emotion.errors import DetectorMissingError
 
+CAFFEMODEL_SHA256 = "2a56a11a57a4a295956b0660b4a3d76bbdca2206c4961cea8efe7d95c7cb2f2d"
+
 
 @dataclass(frozen=True)
 class _Asset:
@@ -30,7 +32,7 @@ _PROTOTXT = _Asset(
 )
 _CAFFEMODEL = _Asset(
     "res10_300x300_ssd_iter_140000.caffemodel",
-    "2a56a11a57a4a295956b0660b4a3d76bbdca2206c4961cea8efe7d95c7cb2f2d",
+    CAFFEMODEL_SHA256,
     "https://raw.githubusercontent.com/opencv/opencv_3rdparty/"
     "dnn_samples_face_detector_20170830/res10_300x300_ssd_iter_140000.caffemodel",
 )

@@ -1,7 +1,7 @@
 """Decode, detect, preprocess, infer: the four steps in order, each timed."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,14 +11,16 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from emotion.arrays import Pixels, Probabilities
-from emotion.assets import find_detector_files
+from emotion.assets import DetectorFiles, find_detector_files
 from emotion.decode import DEFAULT_LIMITS, DecodeLimits, decode
+from emotion.detectors import DetectorName, Detectors
 from emotion.errors import NoFaceError
-from emotion.faces import CaffeDetector, Detector, Face
+from emotion.faces import Detector, Face
 from emotion.labels import EMOTIONS
 from emotion.preprocess import face_pixels, face_tensor
+from emotion.records import ArtifactRecord
 from emotion.registry import Registry
-from emotion.store import ArtifactRecord, ModelStore
+from emotion.store import ModelStore
 
 Faces = Literal["largest", "all", "whole"]
 NoFace = Literal["error", "whole"]
@@ -53,7 +55,7 @@ class ImageFaces:
     height: int
     faces: tuple[Face | None, ...]
     pixels: tuple[Pixels, ...]  # per face uint8 [128, 128], grey, equalised
-    searched: bool  # whether the detector ran
+    detector: str | None  # the one that ran
     milliseconds: dict[str, float]
 
 
@@ -110,7 +112,8 @@ class Classifier:
         self,
         store: ModelStore | Path = CHECKOUT_STORE,
         *,
-        detector: Detector | None = None,
+        detector: Detector | DetectorName | None = None,
+        detector_files: Callable[[], DetectorFiles] = find_detector_files,
         limits: DecodeLimits = DEFAULT_LIMITS,
         interpreters: int = 1,
     ) -> None:
@@ -118,17 +121,24 @@ class Classifier:
 
         Args:
             store: the model store or its directory; by default the one of this checkout.
-            detector: by default the Caffe detector, from wherever its files are found.
+            detector: used where a call names none; by default the store's compiled one, or
+                the Caffe original where the store has none.
+            detector_files: finds the Caffe network, when it is first needed.
             limits: what an image may be.
             interpreters: how many calls of one artifact may run at once.
 
         Raises:
             StoreError: no readable store there.
-            DetectorMissingError: the default detector's files were found nowhere.
+            The errors of Detectors.get, for the default detector.
         """
         self.store = store if isinstance(store, ModelStore) else ModelStore(store)
         self.registry = Registry(self.store, interpreters)
-        self.detector: Detector = detector or CaffeDetector(find_detector_files())
+        self.detectors = Detectors(self.store, detector_files, interpreters)
+        self.detector: Detector = (
+            self.detectors.get(detector)
+            if detector is None or isinstance(detector, str)
+            else detector
+        )
         self._limits = limits
 
     def predict(
@@ -139,6 +149,7 @@ class Classifier:
         *,
         faces: Faces = "largest",
         no_face: NoFace = "error",
+        detector: DetectorName | None = None,
     ) -> Prediction:
         """Tell which emotions an image's faces show.
 
@@ -149,15 +160,17 @@ class Classifier:
             faces: the ``largest`` face, ``all`` of them (largest first), or the ``whole``
                 picture, for pictures that already are face crops (no detection runs).
             no_face: what to do where no face is found: ``error``, or take the ``whole`` picture.
+            detector: finds the faces; None means the classifier's own.
 
         Raises:
-            UnknownArtifactError, ArtifactUnavailableError: see Registry.get.
+            UnknownArtifactError, ArtifactUnavailableError: see Registry.get, Detectors.get.
+            DetectorMissingError: see Detectors.get.
             UnsupportedFormatError, UnreadableImageError, ImageTooLargeError,
             ImageTooSmallError: see decode.
             NoFaceError: no face was found and ``no_face`` is ``error``.
         """
         artifact = self.registry.get(model, precision)
-        seen = self.look(image, faces=faces, no_face=no_face)
+        seen = self.look(image, faces=faces, no_face=no_face, detector=detector)
         watch = _Stopwatch(dict(seen.milliseconds))
         with watch.stage("preprocess"):
             tensors = _tensors(seen, artifact.record)
@@ -175,6 +188,7 @@ class Classifier:
         repeats: int = 1,
         faces: Literal["largest", "whole"] = "largest",
         no_face: NoFace = "error",
+        detector: DetectorName | None = None,
     ) -> Comparison:
         """Show one face to several artifacts; the image is decoded and searched once.
 
@@ -185,12 +199,13 @@ class Classifier:
             repeats: timed calls of each artifact, of which the median is reported.
             faces: as for ``predict``.
             no_face: as for ``predict``.
+            detector: as for ``predict``.
 
         Raises:
             The errors of ``predict``.
         """
         chosen = [self.registry.get(m, p) for m, p in self._choose(models, precisions)]
-        seen = self.look(image, faces=faces, no_face=no_face)
+        seen = self.look(image, faces=faces, no_face=no_face, detector=detector)
         reference: dict[str, Probabilities] = {}
         rows = []
         for artifact in chosen:
@@ -210,32 +225,26 @@ class Classifier:
         return Comparison(seen, tuple(compared))
 
     def look(
-        self, image: ImageSource, *, faces: Faces = "largest", no_face: NoFace = "error"
+        self,
+        image: ImageSource,
+        *,
+        faces: Faces = "largest",
+        no_face: NoFace = "error",
+        detector: DetectorName | None = None,
     ) -> ImageFaces:
         """Decode an image, find its faces and bring them into the backbones' common form."""
+        finder = self.detectors.get(detector) if detector else self.detector
         watch = _Stopwatch()
         with watch.stage("decode"):
             data = image if isinstance(image, bytes) else Path(image).read_bytes()
             pixels = decode(data, self._limits)
         with watch.stage("detect"):
-            found = self._find(pixels, faces, no_face)
+            found = _find(finder, pixels, faces, no_face)
         with watch.stage("preprocess"):
             crops = tuple(face_pixels(pixels, face.box if face else None) for face in found)
         height, width = pixels.shape[:2]
-        return ImageFaces(width, height, found, crops, faces != "whole", watch.milliseconds)
-
-    def _find(self, pixels: Pixels, faces: Faces, no_face: NoFace) -> tuple[Face | None, ...]:
-        if faces == "whole":
-            return (None,)
-        found = self.detector.detect(pixels)
-        if not found:
-            if no_face == "whole":
-                return (None,)
-            raise NoFaceError(
-                "No face was found. If the picture already is a face crop, ask for faces=whole; "
-                "otherwise send one with a face that is upright and at least 1/10 of its height."
-            )
-        return tuple(found) if faces == "all" else (found[0],)
+        ran = None if faces == "whole" else finder.name
+        return ImageFaces(width, height, found, crops, ran, watch.milliseconds)
 
     def _choose(self, models: Sequence[str], precisions: Sequence[str]) -> list[tuple[str, str]]:
         known = [(r.model, r.precision) for r in self.store.records]
@@ -246,6 +255,22 @@ class Classifier:
             for precision in (precisions or [p for m, p in known if m == model] or ["float32"])
         ]
         return list(dict.fromkeys(pairs))
+
+
+def _find(
+    detector: Detector, pixels: Pixels, faces: Faces, no_face: NoFace
+) -> tuple[Face | None, ...]:
+    if faces == "whole":
+        return (None,)
+    found = detector.detect(pixels)
+    if not found:
+        if no_face == "whole":
+            return (None,)
+        raise NoFaceError(
+            "No face was found. If the picture already is a face crop, ask for faces=whole; "
+            "otherwise send one with a face that is upright and at least 1/15 of its height."
+        )
+    return tuple(found) if faces == "all" else (found[0],)
 
 
 def _tensors(seen: ImageFaces, record: ArtifactRecord) -> Pixels:

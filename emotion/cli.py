@@ -11,8 +11,8 @@ from rich.table import Table
 
 from emotion.assets import find_detector_files
 from emotion.classifier import CHECKOUT_STORE, Classifier, Faces, NoFace, Prediction
+from emotion.detectors import DetectorName
 from emotion.errors import EmotionError
-from emotion.faces import CaffeDetector
 from emotion.labels import EMOTIONS
 from emotion.store import ModelStore
 
@@ -45,14 +45,24 @@ def predict(
     no_face: Annotated[
         NoFace, typer.Option(help="Where no face is found: fail, or take the whole picture.")
     ] = "error",
+    detector: Annotated[
+        DetectorName | None,
+        typer.Option(
+            envvar="EMOTION_DETECTOR",
+            help="Finds the faces (default: compiled where the store has one, else caffe).",
+        ),
+    ] = None,
     store: Store = CHECKOUT_STORE,
     detector_dir: DetectorDir = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
     """Tell which emotions the faces of a picture show."""
-    detector = CaffeDetector(find_detector_files(detector_dir, data_dir))
-    classifier = Classifier(store, detector=detector)
+    classifier = Classifier(
+        store,
+        detector=detector,
+        detector_files=lambda: find_detector_files(detector_dir, data_dir),
+    )
     prediction = classifier.predict(image, model, precision, faces=faces, no_face=no_face)
     if as_json:
         print(json.dumps(_as_dict(prediction)))
@@ -96,6 +106,7 @@ def _as_dict(prediction: Prediction) -> dict[str, object]:
         "model": prediction.artifact.model,
         "precision": prediction.artifact.precision,
         "version": prediction.artifact.version,
+        "detector": prediction.image.detector,
         "image": {"width": prediction.image.width, "height": prediction.image.height},
         "faces": [
             {

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter as LiteRtInterpreter
 
-from emotion.arrays import Pixels, Probabilities
-from emotion.store import TensorSpec
+from emotion.arrays import Floats, Pixels
+from emotion.errors import ArtifactUnavailableError
+from emotion.records import TensorSpec
 
 
 class Interpreter:
@@ -38,17 +39,37 @@ class Interpreter:
 
     @property
     def output(self) -> TensorSpec:
-        """What the graph answers: float32 probabilities [1, 7]."""
+        """What the graph answers: float32 [1, ...], for a classifier [1, 7]."""
         return _spec(self._output)
 
-    def run(self, tensors: Pixels) -> Probabilities:
-        """Classify uint8 tensors [n, size, size, 3] into float32 probabilities [n, 7]."""
+    def run(self, tensors: Pixels) -> Floats:
+        """Compute uint8 tensors [n, size, size, 3] to float32 [n, ...], one image at a time."""
         answers = np.empty((len(tensors), *self._output["shape"][1:]), np.float32)
         for row, tensor in enumerate(tensors):
             self._litert.set_tensor(self._input["index"], tensor[np.newaxis])
             self._litert.invoke()
             answers[row] = self._litert.get_tensor(self._output["index"])[0]
         return answers
+
+
+def load_interpreter(
+    name: str, content: bytes, takes: TensorSpec, answers: TensorSpec
+) -> Interpreter:
+    """Load an artifact of the store and warm it.
+
+    Raises:
+        ArtifactUnavailableError: it cannot run, or its tensors are not the given ones.
+    """
+    try:
+        interpreter = Interpreter(content)
+        if (interpreter.input, interpreter.output) != (takes, answers):
+            raise ArtifactUnavailableError(
+                f"{name}: its tensors are not those the manifest describes: publish it again."
+            )
+        interpreter.run(np.zeros(interpreter.input.shape, np.uint8))  # the first call is slow
+    except (ValueError, RuntimeError) as error:
+        raise ArtifactUnavailableError(f"{name} cannot be run: {error}") from error
+    return interpreter
 
 
 def _spec(detail: dict[str, Any]) -> TensorSpec:

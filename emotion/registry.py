@@ -2,13 +2,12 @@
 
 import threading
 
-import numpy as np
-
 from emotion.arrays import Pixels, Probabilities
 from emotion.errors import ArtifactUnavailableError
-from emotion.interpreter import Interpreter
+from emotion.interpreter import Interpreter, load_interpreter
 from emotion.pool import Pool
-from emotion.store import ArtifactRecord, ModelStore
+from emotion.records import ArtifactRecord
+from emotion.store import ModelStore
 
 
 class LoadedArtifact:
@@ -30,17 +29,9 @@ class LoadedArtifact:
         self._interpreters.fill()
 
     def _load(self) -> Interpreter:
-        name = self.record.name
-        try:
-            interpreter = Interpreter(self._content)
-            if (interpreter.input, interpreter.output) != (self.record.input, self.record.output):
-                raise ArtifactUnavailableError(
-                    f"{name}: its tensors are not those the manifest describes: publish it again."
-                )
-            interpreter.run(np.zeros(interpreter.input.shape, np.uint8))  # the first call is slow
-        except (ValueError, RuntimeError) as error:
-            raise ArtifactUnavailableError(f"{name} cannot be run: {error}") from error
-        return interpreter
+        return load_interpreter(
+            self.record.name, self._content, self.record.input, self.record.output
+        )
 
 
 class Registry:

@@ -8,105 +8,22 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterable
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from emotion.errors import ArtifactUnavailableError, StoreError, UnknownArtifactError
 from emotion.labels import EMOTIONS
 from emotion.preprocess import PIPELINE
+from emotion.records import (
+    PRECISIONS,
+    SCHEMA_VERSION,
+    ArtifactRecord,
+    DetectorRecord,
+    Manifest,
+)
 
-SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
-Precision = Literal["float32", "float16", "int8"]
-PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "int8")
-
-
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class TensorSpec(_Record):
-    """Shape and type of an artifact's input or output; ``scale`` is 0 where not quantized."""
-
-    shape: tuple[int, ...]
-    dtype: str
-    scale: float = 0.0
-    zero_point: int = 0
-
-
-class TrainingRun(_Record):
-    """What is needed to make the artifact again."""
-
-    git_commit: str
-    seed: int
-    data_fingerprint: str
-    recipe: dict[str, Any]
-
-
-class Metrics(_Record):
-    """Measured on the artifact itself; ``protocol`` says on which images."""
-
-    protocol: str
-    images: int
-    accuracy: float = Field(ge=0, le=1)
-    accuracy_low: float = Field(ge=0, le=1, description="lower end of the 95 % Wilson interval")
-    accuracy_high: float = Field(ge=0, le=1, description="upper end of the 95 % Wilson interval")
-    macro_f1: float = Field(ge=0, le=1)
-    recall: dict[str, float]
-    calibration_error: float = Field(ge=0, le=1, description="expected calibration error, 15 bins")
-
-
-class Latency(_Record):
-    """Milliseconds of one call of the network alone, warm, one image, one thread."""
-
-    p50_ms: float
-    p95_ms: float
-    p99_ms: float
-    machine: str
-    date: str
-
-
-class ArtifactRecord(_Record):
-    """One artifact as the manifest lists it."""
-
-    model: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
-    precision: Precision
-    file: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*/[a-z0-9]+\.tflite$")
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    bytes: int
-    pipeline_fingerprint: str
-    input: TensorSpec
-    output: TensorSpec
-    training: TrainingRun
-    metrics: Metrics
-    latency: Latency
-
-    @property
-    def name(self) -> str:
-        """Model and precision, as in ``mobilenet/int8``."""
-        return f"{self.model}/{self.precision}"
-
-    @property
-    def version(self) -> str:
-        """First 12 hex digits of the content's SHA-256."""
-        return self.sha256[:12]
-
-    @property
-    def input_size(self) -> int:
-        """Side of the square input in pixels."""
-        return self.input.shape[1]
-
-
-class Manifest(_Record):
-    """The store's table of contents."""
-
-    schema_version: int = SCHEMA_VERSION
-    classes: tuple[str, ...] = EMOTIONS
-    pipeline: dict[str, Any] = Field(default_factory=lambda: asdict(PIPELINE))
-    artifacts: tuple[ArtifactRecord, ...] = ()
 
 
 class ModelStore:
@@ -123,6 +40,11 @@ class ModelStore:
         """All artifacts, by model, then from the largest precision to the smallest."""
         order = PRECISIONS.index
         return tuple(sorted(self._records.values(), key=lambda r: (r.model, order(r.precision))))
+
+    @property
+    def detectors(self) -> tuple[DetectorRecord, ...]:
+        """All compiled face detectors, the fastest (as measured) first."""
+        return tuple(sorted(self.manifest.detectors, key=lambda r: r.latency.p50_ms))
 
     def record(self, model: str, precision: str) -> ArtifactRecord:
         """Look up one artifact; raises UnknownArtifactError, which lists those there are."""
@@ -145,6 +67,17 @@ class ModelStore:
                 f"{name} was trained with image pipeline {record.pipeline_fingerprint}, this is "
                 f"{PIPELINE.fingerprint}: retrain it, or install the release it came with."
             )
+        return self._content(name, record)
+
+    def read_detector(self, record: DetectorRecord) -> bytes:
+        """Return a detector's content after checking it against the manifest.
+
+        Raises:
+            ArtifactUnavailableError: the file is missing or damaged.
+        """
+        return self._content(f"detector/{record.precision}", record)
+
+    def _content(self, name: str, record: ArtifactRecord | DetectorRecord) -> bytes:
         path = self.root / record.file
         try:
             content = path.read_bytes()
@@ -168,24 +101,32 @@ def publish(
     root: Path,
     artifacts: Iterable[tuple[ArtifactRecord, bytes]],
     cards: dict[str, str],
+    detectors: Iterable[tuple[DetectorRecord, bytes]] = (),
 ) -> Manifest:
     """Add or replace artifacts in the store at ``root`` (made if missing), manifest last.
 
     Args:
         root: the store's directory.
         artifacts: records with their contents; records of other artifacts stay.
-        cards: Markdown text per model name.
+        cards: Markdown text per model name, or for ``detector``.
+        detectors: records with their contents; records of other precisions stay.
 
     Raises:
         StoreError: the directory cannot be written, or holds a manifest this version cannot
             read. The store is then as it was before.
     """
-    new = list(artifacts)
-    old = _read_manifest(root).artifacts if (root / MANIFEST).exists() else ()
+    new, new_detectors = list(artifacts), list(detectors)
+    old = _read_manifest(root) if (root / MANIFEST).exists() else Manifest()
     replaced = {(r.model, r.precision) for r, _ in new}
-    kept = [r for r in old if (r.model, r.precision) not in replaced]
-    manifest = Manifest(artifacts=(*kept, *(r for r, _ in new)))
+    kept = [r for r in old.artifacts if (r.model, r.precision) not in replaced]
+    precisions = {r.precision for r, _ in new_detectors}
+    kept_detectors = [r for r in old.detectors if r.precision not in precisions]
+    manifest = Manifest(
+        artifacts=(*kept, *(r for r, _ in new)),
+        detectors=(*kept_detectors, *(r for r, _ in new_detectors)),
+    )
     contents = [(root / r.file, content) for r, content in new]
+    contents += [(root / r.file, content) for r, content in new_detectors]
     contents += [(root / m / "card.md", text.encode()) for m, text in sorted(cards.items())]
     contents.append((root / MANIFEST, (manifest.model_dump_json(indent=1) + "\n").encode()))
     _replace_all(contents)

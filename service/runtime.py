@@ -11,8 +11,8 @@ from emotion import Classifier
 from emotion.assets import find_detector_files
 from emotion.decode import DecodeLimits
 from emotion.errors import ArtifactUnavailableError
-from emotion.faces import CaffeDetector
-from emotion.store import ArtifactRecord, ModelStore
+from emotion.records import ArtifactRecord
+from emotion.store import ModelStore
 from service.engine import Engine
 from service.metrics import Metrics
 from service.settings import Settings
@@ -27,8 +27,9 @@ class Runtime:
         """Open the store and the detector, and preload artifacts.
 
         Raises:
-            StoreError, DetectorMissingError: the service cannot start. One artifact that cannot
-            be loaded is logged and reported by ``/readyz``; the others serve.
+            StoreError, DetectorMissingError: the service cannot start; so it is with the errors of
+            a detector that the settings name. One artifact that cannot be loaded is logged and
+            reported by ``/readyz``; the others serve.
         """
         cv2.setNumThreads(1)  # the engine already runs one request per core
         self.settings = settings
@@ -38,10 +39,8 @@ class Runtime:
         )
         self.classifier = Classifier(
             ModelStore(settings.store),
-            detector=CaffeDetector(
-                find_detector_files(settings.detector_dir, settings.data_dir),
-                networks=settings.threads,
-            ),
+            detector=settings.detector,
+            detector_files=lambda: find_detector_files(settings.detector_dir, settings.data_dir),
             limits=DecodeLimits(max_pixels=settings.max_pixels),
             interpreters=settings.threads,
         )

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field, PlainSerializer
 
 from emotion.classifier import ComparedArtifact, Comparison, FacePrediction, ImageFaces, Prediction
 from emotion.labels import EMOTIONS
-from emotion.store import ArtifactRecord
+from emotion.records import ArtifactRecord
 from service.engine import Timing
 
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -75,9 +75,7 @@ class PredictAnswer(BaseModel):
     latency_ms: StageLatency
 
     @classmethod
-    def of(
-        cls, prediction: Prediction, detector: str, timing: Timing, request_id: str | None
-    ) -> "PredictAnswer":
+    def of(cls, prediction: Prediction, timing: Timing, request_id: str | None) -> "PredictAnswer":
         """Translate from the library."""
         image = prediction.image
         return cls(
@@ -86,7 +84,7 @@ class PredictAnswer(BaseModel):
             version=prediction.artifact.version,
             request_id=request_id,
             image=ImageSize(width=image.width, height=image.height),
-            detector=detector if image.searched else None,
+            detector=image.detector,
             faces=[FaceAnswer.of(face, image) for face in prediction.faces],
             latency_ms=StageLatency(**prediction.milliseconds, **vars(timing)),
         )
@@ -152,16 +150,14 @@ class CompareAnswer(BaseModel):
 
     request_id: str | None
     image: ImageSize
-    detector: str | None
+    detector: str | None = Field(description="null where none ran")
     box: Box | None
     artifacts: list[ArtifactAnswer]
     models: dict[str, ModelAgreement] = Field(description="those whose float32 was compared")
     latency_ms: CompareLatency
 
     @classmethod
-    def of(
-        cls, comparison: Comparison, detector: str, timing: Timing, request_id: str | None
-    ) -> "CompareAnswer":
+    def of(cls, comparison: Comparison, timing: Timing, request_id: str | None) -> "CompareAnswer":
         """Translate from the library."""
         image = comparison.image
         face = image.faces[0]
@@ -170,7 +166,7 @@ class CompareAnswer(BaseModel):
         return cls(
             request_id=request_id,
             image=ImageSize(width=image.width, height=image.height),
-            detector=detector if image.searched else None,
+            detector=image.detector,
             box=Box(**vars(box)) if box else None,
             artifacts=artifacts,
             models=_agreement(artifacts),
@@ -223,7 +219,7 @@ class Ready(BaseModel):
     """Whether requests can be served, and with what."""
 
     status: Literal["ready", "degraded", "unavailable"]
-    detector: str
+    detector: str = Field(description="used where a request names none")
     artifacts: list[str] = Field(description="loaded: model/precision@version")
     unavailable: dict[str, str] = Field(description="artifacts that cannot run, and why")
 

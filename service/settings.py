@@ -8,6 +8,7 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from emotion.classifier import CHECKOUT_STORE
+from emotion.detectors import DetectorName
 
 
 class Settings(BaseSettings):
@@ -29,8 +30,13 @@ class Settings(BaseSettings):
         description="artifacts loaded before the service is ready: `all`, `none`, or a list such "
         "as `mobilenet/int8,resnet50/int8`; the others load on first use",
     )
+    detector: DetectorName | None = Field(
+        default=None,
+        description="finds the faces where a request names none: `compiled` or `caffe` (default: "
+        "compiled where the store has one, else caffe)",
+    )
     detector_dir: Path | None = Field(
-        default=None, description="directory with the face detector's two files"
+        default=None, description="directory with the Caffe detector's two files"
     )
     data_dir: Path | None = Field(
         default=None, description="data directory; its `face_detector/` is used where it exists"

@@ -7,7 +7,8 @@ from emotion.classifier import CHECKOUT_STORE
 from emotion.interpreter import Interpreter
 from emotion.labels import EMOTIONS
 from emotion.preprocess import PIPELINE
-from emotion.store import PRECISIONS, ArtifactRecord, ModelStore
+from emotion.records import PRECISIONS, ArtifactRecord
+from emotion.store import ModelStore
 
 STORE = ModelStore(CHECKOUT_STORE)
 RECORDS = [pytest.param(r, id=f"{r.model}-{r.precision}") for r in STORE.records]

@@ -56,7 +56,11 @@ def test_models(classifier: Classifier) -> None:
         (("predict", PHOTO, "--model", "alexnet"), {}, "no artifact alexnet/int8"),
         (("predict", PHOTO), {"EMOTION_STORE": "/nowhere"}, "No model store"),
         (("models", "--store", "/nowhere"), {}, "No model store"),
-        (("predict", PHOTO, "--detector-dir", "/nowhere"), {}, "No such file"),
+        (
+            ("predict", PHOTO, "--detector", "caffe", "--detector-dir", "/nowhere"),
+            {},
+            "No such file",
+        ),
     ],
 )
 def test_errors_are_one_sentence_and_a_status(

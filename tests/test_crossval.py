@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from emotion.labels import EMOTIONS
-from emotion.store import PRECISIONS, TrainingRun
+from emotion.records import PRECISIONS, TrainingRun
 from tests.steps import failure, step, training
 from tests.synthetic import write_ckplus
 from training.datasets import FaceDataset, load_ckplus

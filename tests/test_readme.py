@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from emotion.classifier import CHECKOUT_STORE
-from emotion.store import ArtifactRecord, ModelStore
+from emotion.records import ArtifactRecord
+from emotion.store import ModelStore
 from service.settings import Settings
 from tests.conftest import ROOT, Server
 from training.cli import main as training

@@ -11,7 +11,8 @@ import pytest
 
 from emotion.classifier import CHECKOUT_STORE
 from emotion.labels import EMOTIONS
-from emotion.store import PRECISIONS, ModelStore, Precision
+from emotion.records import PRECISIONS, Precision
+from emotion.store import ModelStore
 from tests.conftest import ROOT
 from tests.steps import failure
 from training.card import card, read_folds

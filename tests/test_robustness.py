@@ -12,7 +12,7 @@ import pytest
 from emotion.classifier import CHECKOUT_STORE
 from emotion.decode import decode
 from emotion.faces import CaffeDetector
-from emotion.store import PRECISIONS
+from emotion.records import PRECISIONS
 from tests.synthetic import write_ckplus
 from training.conditions import CONDITIONS, Condition, Patch
 from training.datasets import DatasetError, load_ckplus

@@ -16,8 +16,9 @@ from emotion.errors import (
     StoreError,
     UnknownArtifactError,
 )
+from emotion.records import ArtifactRecord
 from emotion.registry import Registry
-from emotion.store import ArtifactRecord, ModelStore, publish
+from emotion.store import ModelStore, publish
 
 
 @pytest.fixture
@@ -119,6 +120,15 @@ def test_a_newer_schema_is_refused(store: Path) -> None:
     edit_manifest(store, schema_version=2, something_new=True)
     with pytest.raises(StoreError, match=r"schema version 2.*newer release"):
         ModelStore(store)
+
+
+def test_a_store_may_lack_detectors(store: Path) -> None:
+    path = store / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest.pop("detectors", None)
+    path.write_text(json.dumps(manifest))
+    assert ModelStore(store).detectors == ()
+    assert ModelStore(store).records
 
 
 def test_other_classes_are_refused(store: Path) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from emotion import EMOTIONS, Classifier
-from emotion.store import PRECISIONS, Metrics, ModelStore
+from emotion.records import PRECISIONS, Metrics
+from emotion.store import ModelStore
 from tests.steps import failure, step, training
 from tests.synthetic import write_ckplus
 from training.datasets import FaceDataset, load_ckplus

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from emotion.labels import EMOTIONS
-from emotion.store import ArtifactRecord
+from emotion.records import ArtifactRecord
 from training.protocols import PROTOCOLS
 from training.scores import ArtifactScores, read_scores
 from training.tables import markdown_table, with_interval

@@ -64,6 +64,20 @@ def publish(options: Options) -> None:
     publish_model(options.model, _workspace(options), options.store)
 
 
+def detector(options: Options) -> None:
+    """Convert the Caffe face detector, compare it with the original, publish what is as good."""
+    from training.detector.steps import make_detectors
+
+    folder = options.run_dir / "detector"
+    found = make_detectors(_ckplus(options), options.data_dir, folder, options.store)
+    for precision, agreement in found.agreement.items():
+        whole = agreement["all"]
+        print(
+            f"detector {precision}: {found.speedup(precision):.1f} times faster than Caffe, lost "
+            f"{whole.lost} of {whole.faces} faces, IoU {whole.mean_iou:.4f}"
+        )
+
+
 def run(options: Options) -> None:
     """Prepare, train, quantize, evaluate and publish one backbone."""
     for step in (prepare, train, quantize, evaluate, publish):
@@ -140,6 +154,7 @@ def _parser() -> argparse.ArgumentParser:
         (merge, [protocol, store, parents.models()]),
         (report, [store]),
         (robustness, [model, data, store, parents.frames()]),
+        (detector, [data, store]),
     ]
     for step, shared in takes:
         sub = steps.add_parser(

@@ -12,7 +12,7 @@ from datetime import timedelta
 import keras
 from tqdm import tqdm
 
-from emotion.store import PRECISIONS
+from emotion.records import PRECISIONS
 from training.datasets import FaceDataset
 from training.fit import OtherRunError
 from training.predictions import read_predictions, write_predictions

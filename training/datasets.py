@@ -26,7 +26,7 @@ CKPLUS_COUNTS = dict(zip(EMOTIONS, (135, 54, 177, 75, 207, 84, 249), strict=True
 CKPLUS_FRAMES = 3  # of each sequence, its last ones
 FER2013_CLASSES = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 
-_CKPLUS_NAME = re.compile(r"(?P<subject>S\d{3})_(?P<sequence>\d{3})_(?P<frame>\d{8})\.png")
+CKPLUS_NAME = re.compile(r"(?P<subject>S\d{3})_(?P<sequence>\d{3})_(?P<frame>\d{8})\.png")
 Folder: TypeAlias = Path | zipfile.Path
 Split = Literal["train", "test"]
 
@@ -81,7 +81,7 @@ def load_ckplus(source: Path, detector: Detector | None = None) -> FaceDataset:
     Raises:
         DatasetError: names the missing class, the missing images, or the unexpected file.
     """
-    folder = _find_folder(_open(source), "anger", source)
+    folder = open_ckplus(source)
     files = [(label, file) for label in EMOTIONS for file in _images(folder, label, source)]
     found = Counter(label for label, _ in files)
     for label, expected in CKPLUS_COUNTS.items():
@@ -90,7 +90,7 @@ def load_ckplus(source: Path, detector: Detector | None = None) -> FaceDataset:
                 f"{source}: the class {label} has {found[label]} images, CK+ has {expected}. "
                 f"Fetch the dataset again from Kaggle ({CKPLUS_KAGGLE})."
             )
-    matches = [_CKPLUS_NAME.fullmatch(file.name) for _, file in files]
+    matches = [CKPLUS_NAME.fullmatch(file.name) for _, file in files]
     for (label, file), match in zip(files, matches, strict=True):
         if match is None:
             raise DatasetError(
@@ -118,9 +118,14 @@ def load_ckplus(source: Path, detector: Detector | None = None) -> FaceDataset:
     )
 
 
+def open_ckplus(source: Path) -> Folder:
+    """Find the folder of CK+'s seven class folders; raises DatasetError where there is none."""
+    return _find_folder(_open(source), "anger", source)
+
+
 def read_pictures(ckplus: Path, names: Iterable[str]) -> list[Pixels]:
     """Decode CK+'s own pictures, uint8 [48, 48, 3] BGR, by the names that ``load_ckplus`` gave."""
-    folder = _find_folder(_open(ckplus), "anger", ckplus)
+    folder = open_ckplus(ckplus)
     return [decode((folder / name).read_bytes()) for name in names]
 
 

@@ -12,7 +12,7 @@ from emotion.arrays import Pixels, Probabilities
 from emotion.interpreter import Interpreter
 from emotion.labels import EMOTIONS
 from emotion.machine import machine
-from emotion.store import Latency, Metrics
+from emotion.records import Latency, Metrics
 
 Labels = npt.NDArray[np.int64]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from emotion.store import ArtifactRecord
+from emotion.records import ArtifactRecord
 from training import tables
 from training.scores import Measured
 

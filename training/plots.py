@@ -11,7 +11,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, NullLocator, PercentFormatter
 
 from emotion.labels import EMOTIONS
-from emotion.store import PRECISIONS, ArtifactRecord
+from emotion.records import PRECISIONS, ArtifactRecord
 from training.scores import ArtifactScores
 
 COLOURS = {"mobilenet": "#0072b2", "resnet50": "#d55e00", "vgg16": "#009e73"}  # Okabe and Ito

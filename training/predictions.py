@@ -12,7 +12,7 @@ from typing import cast
 
 from emotion.errors import EmotionError
 from emotion.labels import EMOTIONS
-from emotion.store import PRECISIONS, Precision
+from emotion.records import PRECISIONS, Precision
 
 KNOWN = ("image", "subject", "sequence", "fold", "model", "precision", "label")
 COLUMNS = (*KNOWN, "predicted", *EMOTIONS)

@@ -7,7 +7,8 @@ from emotion.errors import EmotionError
 from emotion.interpreter import Interpreter
 from emotion.labels import EMOTIONS
 from emotion.preprocess import PIPELINE
-from emotion.store import PRECISIONS, ArtifactRecord, Precision, publish
+from emotion.records import PRECISIONS, ArtifactRecord, Precision
+from emotion.store import publish
 from training.card import card, read_folds
 from training.workspace import Evaluation, TrainedModel, Workspace
 

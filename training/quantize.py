@@ -17,7 +17,7 @@ import numpy as np
 
 from emotion.arrays import Pixels
 from emotion.labels import EMOTIONS
-from emotion.store import PRECISIONS, Precision
+from emotion.records import PRECISIONS, Precision
 from training.recipe import Recipe
 
 CALIBRATION_IMAGES = 200

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from emotion.store import MANIFEST, ArtifactRecord, ModelStore, Precision
+from emotion.records import ArtifactRecord, Precision
+from emotion.store import MANIFEST, ModelStore
 from training import plots
 from training.markdown import report_markdown, shipped
 from training.predictions import PredictionsError

@@ -10,7 +10,7 @@ from emotion.classifier import Classifier
 from emotion.errors import NoFaceError
 from emotion.faces import Detector
 from emotion.labels import EMOTIONS
-from emotion.store import PRECISIONS
+from emotion.records import PRECISIONS
 from training.conditions import CONDITIONS, Condition
 from training.datasets import DatasetError, load_ckplus, read_pictures
 from training.robustness_page import RobustnessRow, write_page, write_rows

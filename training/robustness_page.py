@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from emotion.store import PRECISIONS
+from emotion.records import PRECISIONS
 from training.conditions import BARE
 from training.tables import markdown_table
 

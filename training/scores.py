@@ -10,7 +10,7 @@ from sklearn.metrics import confusion_matrix
 
 from emotion.arrays import Probabilities
 from emotion.labels import EMOTIONS
-from emotion.store import Metrics, Precision
+from emotion.records import Metrics, Precision
 from training.evaluate import Labels, ReliabilityBin, metrics_of, reliability_bins
 from training.predictions import PredictionRow, by_artifact, check_complete, read_predictions
 from training.protocols import Protocol

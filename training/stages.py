@@ -1,15 +1,13 @@
 """The three stages from a split to predictions: of the shipped model and of every fold alike."""
 
-import subprocess
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 
 from emotion.arrays import Probabilities
 from emotion.labels import EMOTIONS
 from emotion.machine import machine
-from emotion.store import PRECISIONS, Precision, TrainingRun
+from emotion.records import PRECISIONS, Precision, TrainingRun
 from training.backbones import init_source
 from training.batches import face_tensors
 from training.calibrate import fold_temperature
@@ -17,6 +15,7 @@ from training.datasets import FaceDataset
 from training.evaluate import probabilities_of
 from training.fit import fit
 from training.predictions import PredictionRow
+from training.provenance import git_commit
 from training.quantize import CALIBRATION_IMAGES, quantize
 from training.recipe import Recipe
 from training.splits import DataSplit, Indices
@@ -29,7 +28,7 @@ def train_on(
     """Fit and calibrate without the test part; leaves weights, then the log."""
     folder = workspace.folder(recipe.model)
     run = TrainingRun(
-        git_commit=_git_commit(),
+        git_commit=git_commit(),
         seed=recipe.seed,
         data_fingerprint=dataset.fingerprint,
         recipe=recorded(recipe).model_dump(),
@@ -105,14 +104,3 @@ def prediction_rows(
         for precision, rows in answers.items()
         for image, row in zip(test, rows, strict=True)
     ]
-
-
-def _git_commit() -> str:
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
-    try:
-        done = subprocess.run(  # noqa: S603
-            command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return done.stdout.strip()

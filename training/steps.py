@@ -6,7 +6,7 @@ import numpy as np
 
 from emotion.assets import find_detector_files
 from emotion.faces import CaffeDetector
-from emotion.store import PRECISIONS
+from emotion.records import PRECISIONS
 from training.batches import face_tensors
 from training.datasets import FaceDataset, load_ckplus, load_fer2013
 from training.evaluate import latency_of, metrics_of

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from emotion.labels import EMOTIONS
-from emotion.store import ArtifactRecord, Metrics
+from emotion.records import ArtifactRecord, Metrics
 from training.scores import ArtifactScores
 from training.study import STUDY_ACCURACY
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from emotion.store import PRECISIONS, Latency, Metrics, Precision, TrainingRun
+from emotion.records import PRECISIONS, Latency, Metrics, Precision, TrainingRun
 from training.datasets import DatasetError
 
 REPORTS = "reports"  # folder in the model store

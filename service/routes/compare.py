@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from emotion.classifier import NoFace
+from emotion.detectors import DetectorName
 from service.problems import problem_responses
 from service.routes.predict import IMAGE_ERRORS
 from service.runtime import RuntimeDep
@@ -34,6 +35,9 @@ class CompareQuery(BaseModel):
     no_face: NoFace = Field(
         default="error", description="where no face is found: 422, or take the whole picture"
     )
+    detector: DetectorName | None = Field(
+        default=None, description="finds the faces (default: the service's setting)"
+    )
 
 
 @router.post(
@@ -53,11 +57,11 @@ async def compare(
             repeats=query.repeats,
             faces=query.faces,
             no_face=query.no_face,
+            detector=query.detector,
         )
     )
     runtime.metrics.comparison(comparison, timing)
-    detector = runtime.classifier.detector.name
-    return CompareAnswer.of(comparison, detector, timing, correlation_id.get())
+    return CompareAnswer.of(comparison, timing, correlation_id.get())
 
 
 def _split(values: list[str]) -> list[str]:

@@ -22,8 +22,9 @@ def livez() -> Live:
 def readyz(runtime: RuntimeDep, response: Response) -> Ready:
     """Say whether requests can be served, by which detector, with which artifacts."""
     registry = runtime.classifier.registry
+    failed = registry.failed | runtime.classifier.detectors.unavailable
     status: Literal["ready", "degraded", "unavailable"] = "ready"
-    if registry.failed:
+    if failed:
         status = "degraded" if registry.loaded else "unavailable"
     if not registry.store.records:
         status = "unavailable"
@@ -33,5 +34,5 @@ def readyz(runtime: RuntimeDep, response: Response) -> Ready:
         status=status,
         detector=runtime.classifier.detector.name,
         artifacts=[f"{record.name}@{record.version}" for record in registry.loaded],
-        unavailable=registry.failed,
+        unavailable=failed,
     )

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from emotion import errors
 from emotion.classifier import Faces, NoFace
+from emotion.detectors import DetectorName
 from service.engine import DeadlineError, OverloadedError
 from service.problems import problem_responses
 from service.runtime import RuntimeDep
@@ -35,6 +36,7 @@ IMAGE_ERRORS = (
     errors.UnsupportedFormatError,
     errors.NoFaceError,
     errors.ArtifactUnavailableError,
+    errors.DetectorMissingError,
     OverloadedError,
     DeadlineError,
 )
@@ -54,6 +56,9 @@ class PredictQuery(BaseModel):
     no_face: NoFace = Field(
         default="error", description="where no face is found: 422, or take the whole picture"
     )
+    detector: DetectorName | None = Field(
+        default=None, description="finds the faces (default: the service's setting)"
+    )
 
 
 @router.post(
@@ -70,9 +75,13 @@ async def predict(
     """
     prediction, timing = await runtime.engine.run(
         lambda: runtime.classifier.predict(
-            image, query.model, query.precision, faces=query.faces, no_face=query.no_face
+            image,
+            query.model,
+            query.precision,
+            faces=query.faces,
+            no_face=query.no_face,
+            detector=query.detector,
         )
     )
     runtime.metrics.prediction(prediction, timing)
-    detector = runtime.classifier.detector.name
-    return PredictAnswer.of(prediction, detector, timing, correlation_id.get())
+    return PredictAnswer.of(prediction, timing, correlation_id.get())

@@ -1,0 +1,91 @@
+"""The face detectors to choose from, each loaded when it is first asked for."""
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Literal
+
+from emotion.assets import DetectorFiles, find_detector_files
+from emotion.compiled import CompiledDetector
+from emotion.errors import ArtifactUnavailableError, UnknownArtifactError
+from emotion.faces import CaffeDetector, Detector
+from emotion.interpreter import load_interpreter
+from emotion.records import DetectorRecord
+from emotion.store import ModelStore
+
+DetectorName = Literal["compiled", "caffe"]
+_log = logging.getLogger(__name__)
+
+
+class Detectors:
+    """A store's compiled detector and the Caffe original; safe from any thread."""
+
+    def __init__(
+        self,
+        store: ModelStore,
+        find_files: Callable[[], DetectorFiles] = find_detector_files,
+        calls: int = 1,
+    ) -> None:
+        """Load nothing yet.
+
+        Args:
+            store: may hold compiled detectors.
+            find_files: finds the Caffe network, which most processes never need.
+            calls: how many calls of one detector may run at once.
+        """
+        self.unavailable: dict[str, str] = {}  # what could not be loaded, and why
+        self._store = store
+        self._find_files = find_files
+        self._calls = calls
+        self._loaded: dict[DetectorName, Detector] = {}
+        self._lock = threading.Lock()
+
+    def get(self, name: DetectorName | None = None) -> Detector:
+        """Return a detector.
+
+        Args:
+            name: ``compiled`` is the store's fastest that loads; none means that one, or
+                ``caffe`` where the store has none that loads.
+
+        Raises:
+            UnknownArtifactError: ``compiled``, but the store has no detector.
+            ArtifactUnavailableError: ``compiled``, but none of the store's can be run.
+            DetectorMissingError: the Caffe network's files were found nowhere.
+        """
+        if name is None:
+            try:
+                return self.get("compiled")
+            except (UnknownArtifactError, ArtifactUnavailableError):
+                return self.get("caffe")
+        if name not in self._loaded:
+            with self._lock:
+                if name not in self._loaded:
+                    self._loaded[name] = self._compiled() if name == "compiled" else self._caffe()
+        return self._loaded[name]
+
+    def _compiled(self) -> Detector:
+        if not self._store.detectors:
+            raise UnknownArtifactError(
+                "The model store has no compiled detector: ask for detector=caffe, or publish one "
+                "with `python -m training detector`."
+            )
+        for record in self._store.detectors:
+            try:
+                return self._load(record)
+            except ArtifactUnavailableError as error:
+                self.unavailable[f"detector/{record.precision}"] = str(error)
+                _log.error("%s", error)
+        raise ArtifactUnavailableError("; ".join(self.unavailable.values()))
+
+    def _load(self, record: DetectorRecord) -> Detector:
+        content = self._store.read_detector(record)
+        return CompiledDetector(
+            record.name,
+            lambda: load_interpreter(
+                f"detector/{record.precision}", content, record.input, record.output
+            ),
+            interpreters=self._calls,
+        )
+
+    def _caffe(self) -> Detector:
+        return CaffeDetector(self._find_files(), networks=self._calls)

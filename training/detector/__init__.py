@@ -1,0 +1,1 @@
+"""The Caffe face detector to LiteRT artifacts, measured against the original."""

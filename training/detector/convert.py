@@ -1,0 +1,95 @@
+"""The Caffe detector to three LiteRT artifacts.
+
+float32   the graph as it is.
+float16   weights stored as float16, computed in float32 where the CPU has no float16.
+int8      int8 weights per channel and int8 activations, ranges from calibration pictures. The
+          heads' layout, and whatever else HEAD names, stays float: see ``_heads``.
+
+All three take uint8 pixels [1, 300, 300, 3], BGR, and return float32 [1, 8892, 5].
+"""
+
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from emotion.arrays import Pixels
+from emotion.assets import DetectorFiles
+from emotion.records import PRECISIONS, Precision
+
+
+def convert(files: DetectorFiles, calibration: Pixels) -> dict[Precision, bytes]:
+    """Return the artifacts' contents.
+
+    Runs in a child process: the converter keeps memory it never gives back.
+
+    Args:
+        files: the Caffe network.
+        calibration: uint8 [n, 300, 300, 3], BGR.
+    """
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn) as pool:
+        return pool.submit(_convert_all, files, calibration).result()
+
+
+def _convert_all(files: DetectorFiles, calibration: Pixels) -> dict[Precision, bytes]:
+    from training.detector.graph import build_detector
+
+    model = build_detector(files)
+    return {precision: _convert(model, precision, calibration) for precision in PRECISIONS}
+
+
+def _convert(model: Any, precision: Precision, calibration: Pixels) -> bytes:
+    import keras
+    import tensorflow as tf
+
+    if precision == "int8":
+        return _quantize(model, calibration)
+    pixels = keras.Input(batch_shape=model.input_shape, dtype="uint8", name="pixels")
+    floats = keras.layers.Lambda(lambda x: keras.ops.cast(x, "float32"), name="to_float")(pixels)
+    converter = tf.lite.TFLiteConverter.from_keras_model(keras.Model(pixels, model(floats)))
+    if precision == "float16":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tf.float16]
+    return bytes(converter.convert())
+
+
+def _quantize(model: Any, calibration: Pixels) -> bytes:
+    import tensorflow as tf
+    from tensorflow.lite.python.util import modify_model_io_type
+
+    pictures = calibration.copy()
+    pictures[0, 0, 0], pictures[0, 0, 1] = 0, 255  # so that the input's step is 1: pixels as are
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: (
+        [picture[np.newaxis].astype(np.float32)] for picture in pictures
+    )
+    # TensorFlow's public way to leave single operators in float is its quantization debugger.
+    debugger = tf.lite.experimental.QuantizationDebugger(
+        converter=converter, debug_dataset=converter.representative_dataset
+    )
+    debugger._debug_options.denylisted_nodes = _heads(debugger.calibrated_model)
+    content = debugger.get_nondebug_quantized_model()
+    return bytes(modify_model_io_type(content, tf.uint8, tf.float32))
+
+
+def _heads(calibrated: bytes) -> list[str]:
+    """Name the operators that stay float."""
+    import tensorflow as tf
+
+    from training.detector.graph import HEAD
+
+    interpreter = tf.lite.Interpreter(model_content=calibrated)
+    names = {tensor["index"]: tensor["name"] for tensor in interpreter.get_tensor_details()}
+    (output,) = interpreter.get_output_details()
+    operators = [
+        (operator["op_name"], names[operator["outputs"][0]])
+        for operator in interpreter._get_ops_details()
+    ]
+    return [
+        name
+        for kind, name in operators
+        if (HEAD in name and kind != "CONV_2D") or name == output["name"]
+    ]

@@ -1,0 +1,165 @@
+"""The res10 single-shot detector in Keras: Caffe's layers, batch norms folded, channels last.
+
+A ResNet-10 whose blocks end in an addition that the next block normalises: each such batch
+norm is folded into both summands. Six feature maps carry the heads; each of their cells has
+4 or 6 anchors, and each anchor a face score and four deltas. Where Caffe's padding of a
+strided convolution is not TensorFlow's ``same``, the padding is a layer of its own.
+"""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from emotion.arrays import Floats
+from emotion.assets import DetectorFiles
+from emotion.faces import INPUT_SIZE, MEAN_BGR
+from training.detector.caffe import Affine, CaffeWeights, Convolution
+
+# feature map, from the stem outwards: its anchors per cell
+ANCHORS = {"conv4_3_norm": 4, "fc7": 6, "conv6_2": 6, "conv7_2": 6, "conv8_2": 4, "conv9_2": 4}
+HEAD = "head"
+_NORM_EPSILON = 1e-10
+
+
+def build_detector(files: DetectorFiles) -> keras.Model:
+    """Build pixels [n, 300, 300, 3], BGR, 0..255 -> float32 [n, 8892, 5].
+
+    Each row is an anchor, in the order of ``emotion.anchors``: the logit of the face's score,
+    then the deltas of its centre and size that ``emotion.anchors.decode`` takes.
+    """
+    weights = CaffeWeights(files)
+    pixels = keras.Input(batch_shape=(1, INPUT_SIZE, INPUT_SIZE, 3), name="pixels")
+    maps = _feature_maps(weights, pixels)
+    scores, deltas = [], []
+    for (name, anchors), features in zip(ANCHORS.items(), maps, strict=True):
+        prefix = f"{HEAD}_{name}"
+        score = _conv(features, _score_weights(weights, name), f"{prefix}_score")
+        delta = _conv(features, weights.convolution(f"{name}_mbox_loc"), f"{prefix}_deltas")
+        cells = features.shape[1] * features.shape[2] * anchors
+        scores.append(keras.layers.Reshape((cells, 1), name=f"{prefix}_scores")(score))
+        deltas.append(keras.layers.Reshape((cells, 4), name=f"{prefix}_rows")(delta))
+    layers = keras.layers
+    logits = layers.Concatenate(1, name=f"{HEAD}_logits")(scores)
+    delta = layers.Concatenate(1, name=f"{HEAD}_deltas")(deltas)
+    rows = layers.Concatenate(2, name=f"{HEAD}_rows")([logits, delta])
+    return keras.Model(pixels, rows, name="res10_ssd")
+
+
+def _feature_maps(weights: CaffeWeights, pixels: Any) -> list[Any]:
+    """Return the maps of ANCHORS: 38x38x128, 19x19x256, 10x10x256, then three of 5x5x128."""
+    # Mean and batch norm of the pixels go into the first convolution, which therefore is padded
+    # with the colour that they map to zero, and int8 sees the pixels as they are.
+    data = weights.affine("data_bn", "data_scale")
+    colour = np.array(MEAN_BGR, np.float32) - data.offset / data.scale
+    first = weights.convolution("conv1").after(Affine(data.scale, -colour * data.scale))
+    first = first.then(weights.affine("conv1_bn", "conv1_scale"))
+    x = _framed(pixels, colour)
+    x = _conv(x, first, "conv1", strides=2, padding="valid", relu=True)
+    x = keras.layers.MaxPooling2D(3, 2, "same", name="conv1_pool")(x)
+
+    join = weights.affine("layer_128_1_bn1", "layer_128_1_scale1")
+    y = weights.convolution("layer_64_1_conv1")
+    y = _conv(x, y.then(weights.affine("layer_64_1_bn2", "layer_64_1_scale2")), "64_1", relu=True)
+    y = _conv(y, weights.convolution("layer_64_1_conv2").then(join), "64_2")
+    x = _add_relu(y, _scaled(x, join.scale, "64_skip"), "64_sum")
+
+    x = _block(weights, x, "128", weights.affine("layer_256_1_bn1", "layer_256_1_scale1"), 2)
+    maps = [_L2Normalise(weights.vector("conv4_3_norm"), f"{HEAD}_normalise")(x)]
+    x = _block(weights, x, "256", weights.affine("layer_512_1_bn1", "layer_512_1_scale1"), 2)
+    x = _block(weights, x, "512", weights.affine("last_bn", "last_scale"), 1, dilation=2)
+    maps.append(x)
+    for name, strides in (("conv6", 2), ("conv7", 2), ("conv8", 1), ("conv9", 1)):
+        x = _conv(x, weights.convolution(f"{name}_1"), f"{name}_1", relu=True)
+        x = _conv(x, weights.convolution(f"{name}_2"), f"{name}_2", strides=strides, relu=True)
+        maps.append(x)
+    return maps
+
+
+def _block(
+    weights: CaffeWeights, x: Any, name: str, join: Affine, strides: int, dilation: int = 1
+) -> Any:
+    """Two convolutions beside a projection; ``join`` is the batch norm of their sum."""
+    layer = f"layer_{name}_1"
+    middle = weights.affine(f"{layer}_bn2", f"{layer}_scale2")
+    first = weights.convolution(f"{layer}_conv1").then(middle)
+    second = weights.convolution(f"{layer}_conv2").then(join)
+    projection = weights.convolution(f"{layer}_conv_expand").then(
+        Affine(join.scale, 0 * join.offset)
+    )
+    y = _conv(x, first, f"{name}_1", strides=strides, relu=True)
+    y = _conv(y, second, f"{name}_2", dilation=dilation)
+    return _add_relu(y, _conv(x, projection, f"{name}_skip", strides=strides), f"{name}_sum")
+
+
+def _conv(
+    x: Any,
+    weights: Convolution,
+    name: str,
+    *,
+    strides: int = 1,
+    dilation: int = 1,
+    padding: str = "same",
+    relu: bool = False,
+) -> Any:
+    side, _, _, filters = weights.kernel.shape
+    if side == 3 and strides == 2 and x.shape[1] % 2 == 0:  # Caffe pads before, "same" after
+        x, padding = keras.layers.ZeroPadding2D(1, name=f"{name}_pad")(x), "valid"
+    layer = keras.layers.Conv2D(
+        filters,
+        side,
+        strides,
+        padding,
+        dilation_rate=dilation,
+        activation="relu" if relu else None,
+        name=name,
+    )
+    y = layer(x)
+    layer.set_weights([weights.kernel, weights.bias])
+    return y
+
+
+def _framed(pixels: Any, colour: Floats) -> Any:
+    """Pad by 3 pixels before and 2 after, in a colour."""
+    for axis in (1, 2):
+        edges = []
+        for width in (3, 2):
+            shape = list(pixels.shape)
+            shape[axis] = width
+            edges.append(keras.ops.convert_to_tensor(np.broadcast_to(colour, shape)))
+        pixels = keras.ops.concatenate([edges[0], pixels, edges[1]], axis=axis)
+    return pixels
+
+
+def _scaled(x: Any, scale: Floats, name: str) -> Any:
+    """Scale each channel, as a convolution because int8 then has a step for each channel."""
+    layer = keras.layers.DepthwiseConv2D(1, use_bias=False, name=name)
+    y = layer(x)
+    layer.set_weights([scale.reshape(1, 1, -1, 1)])
+    return y
+
+
+def _add_relu(x: Any, y: Any, name: str) -> Any:
+    return keras.layers.ReLU(name=f"{name}_relu")(keras.layers.Add(name=name)([x, y]))
+
+
+class _L2Normalise(keras.layers.Layer):  # type: ignore[misc]
+    """Gives each cell's channels unit length and scales each (Liu et al. 2015, ParseNet)."""
+
+    def __init__(self, scale: Floats, name: str) -> None:
+        super().__init__(name=name)
+        self._scale = scale
+
+    def call(self, x: Any) -> Any:
+        squares = keras.ops.sum(keras.ops.square(x), axis=-1, keepdims=True)
+        return x * (1 / keras.ops.sqrt(squares + _NORM_EPSILON)) * self._scale
+
+
+def _score_weights(weights: CaffeWeights, name: str) -> Convolution:
+    """Give one logit an anchor: a softmax of two classes is the sigmoid of their difference."""
+    both = weights.convolution(f"{name}_mbox_conf")
+    face, background = slice(1, None, 2), slice(0, None, 2)
+    return Convolution(
+        both.kernel[..., face] - both.kernel[..., background],
+        both.bias[face] - both.bias[background],
+    )
