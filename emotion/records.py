@@ -14,6 +14,11 @@ Precision = Literal["float32", "float16", "int8"]
 PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "int8")
 
 
+def file_name(model: str, precision: Precision, sha256: str) -> str:
+    """Where an artifact lies in the store: another content has another name."""
+    return f"{model}/{precision}-{sha256[:12]}.tflite"
+
+
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -64,7 +69,7 @@ class ArtifactRecord(_Record):
 
     model: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
     precision: Precision
-    file: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*/[a-z0-9]+\.tflite$")
+    file: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*/[a-z0-9]+-[0-9a-f]{12}\.tflite$")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     bytes: int
     pipeline_fingerprint: str
@@ -118,7 +123,7 @@ class DetectorRecord(_Record):
     """One compiled face detector as the manifest lists it."""
 
     precision: Precision
-    file: str = Field(pattern=r"^detector/[a-z0-9]+\.tflite$")
+    file: str = Field(pattern=r"^detector/[a-z0-9]+-[0-9a-f]{12}\.tflite$")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     bytes: int
     input: TensorSpec

@@ -1,7 +1,8 @@
 """The model store on disk: a manifest and the artifacts it lists.
 
-``manifest.json`` is written last and atomically, and names the SHA-256 of every file, so a
-reader sees either the old store or the new one and never a half-written artifact.
+Artifacts are never overwritten: their file names carry their content's SHA-256.
+``manifest.json`` names them and is replaced last and atomically, so a reader sees either the old
+store or the new one; files that no manifest names any more are deleted after that.
 """
 
 import hashlib
@@ -24,6 +25,7 @@ from emotion.records import (
 )
 
 MANIFEST = "manifest.json"
+CARD = "card.md"
 
 
 class ModelStore:
@@ -93,8 +95,10 @@ class ModelStore:
 
     def card(self, model: str) -> str:
         """Return the model's card in Markdown, or an empty text where it has none."""
-        path = self.root / model / "card.md"
-        return path.read_text("utf-8") if path.is_file() else ""
+        try:
+            return (self.root / model / CARD).read_text("utf-8", errors="replace")
+        except OSError:
+            return ""
 
 
 def publish(
@@ -127,15 +131,28 @@ def publish(
     )
     contents = [(root / r.file, content) for r, content in new]
     contents += [(root / r.file, content) for r, content in new_detectors]
-    contents += [(root / m / "card.md", text.encode()) for m, text in sorted(cards.items())]
+    contents += [(root / m / CARD, text.encode()) for m, text in sorted(cards.items())]
     contents.append((root / MANIFEST, (manifest.model_dump_json(indent=1) + "\n").encode()))
     _replace_all(contents)
+    _delete_unnamed(root, manifest)
     return manifest
 
 
+def _delete_unnamed(root: Path, manifest: Manifest) -> None:
+    named = {root / record.file for record in manifest.artifacts}
+    named |= {root / record.file for record in manifest.detectors}
+    for file in root.glob("*/*.tflite"):
+        if file not in named:
+            file.unlink(missing_ok=True)
+
+
 def _replace_all(contents: list[tuple[Path, bytes]]) -> None:
-    """Write every file beside its target first, then rename all of them in the given order."""
+    """Write every file beside its target first, then rename all of them in the given order.
+
+    Where a rename fails, those before it are undone.
+    """
     staged: list[tuple[Path, Path]] = []
+    replaced: list[tuple[Path, bytes | None]] = []
     try:
         for target, content in contents:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -146,9 +163,16 @@ def _replace_all(contents: list[tuple[Path, bytes]]) -> None:
                 file.flush()
                 os.fsync(file.fileno())
         for temporary, target in staged:
+            old = target.read_bytes() if target.exists() else None
             temporary.chmod(0o644)
             temporary.replace(target)
+            replaced.append((target, old))
     except OSError as error:
+        for target_before, old in reversed(replaced):
+            if old is None:
+                target_before.unlink()
+            else:
+                target_before.write_bytes(old)
         # What fails while writing, such as a full disk, carries no file name.
         place = error.filename or target
         raise StoreError(f"Publishing failed: {place}: {error.strerror}.") from error
@@ -163,8 +187,8 @@ def _read_manifest(root: Path) -> Manifest:
         text = path.read_bytes()
     except OSError as error:
         raise StoreError(
-            f"No model store: {path}: {error.strerror}. Set EMOTION_STORE to a directory with a "
-            "manifest.json, or make one with `python -m training run`."
+            f"No model store: {path}: {error.strerror}. Give a directory with a manifest.json "
+            "(EMOTION_STORE, --store), or make one with `python -m training run`."
         ) from error
     try:
         version = _SchemaVersion.model_validate_json(text).schema_version

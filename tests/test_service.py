@@ -18,6 +18,7 @@ from PIL import Image
 
 from emotion import EMOTIONS, Classifier
 from emotion.classifier import CHECKOUT_STORE
+from emotion.store import ModelStore
 from tests.conftest import Server, StartServer, encode
 from tests.test_decode import many_chunks, many_scans, png_header
 
@@ -361,7 +362,7 @@ def test_a_damaged_artifact_takes_out_itself_alone(
     start_server: StartServer, photo: bytes, tmp_path: Path
 ) -> None:
     store = Path(shutil.copytree(CHECKOUT_STORE, tmp_path / "store"))
-    (store / "mobilenet" / "int8.tflite").write_bytes(b"damaged")
+    (store / ModelStore(store).record("mobilenet", "int8").file).write_bytes(b"damaged")
     with start_server(store=store) as lame:
         ready = httpx.get(f"{lame.url}/readyz")
         assert ready.status_code == 200

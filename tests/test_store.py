@@ -1,4 +1,5 @@
 import errno
+import hashlib
 import json
 import os
 import resource
@@ -16,7 +17,7 @@ from emotion.errors import (
     StoreError,
     UnknownArtifactError,
 )
-from emotion.records import ArtifactRecord
+from emotion.records import ArtifactRecord, file_name
 from emotion.registry import Registry
 from emotion.store import ModelStore, publish
 
@@ -33,6 +34,13 @@ def snapshot(root: Path) -> dict[str, bytes]:
 
 def int8(root: Path) -> ArtifactRecord:
     return ModelStore(root).record("mobilenet", "int8")
+
+
+def newer(record: ArtifactRecord, content: bytes) -> tuple[ArtifactRecord, bytes]:
+    """The same artifact with another content, to publish."""
+    sha256 = hashlib.sha256(content).hexdigest()
+    file = file_name(record.model, record.precision, sha256)
+    return record.model_copy(update={"sha256": sha256, "file": file}), content
 
 
 def edit_manifest(root: Path, **changes: object) -> None:
@@ -52,13 +60,42 @@ def test_publishing_into_an_empty_directory_makes_a_store(store: Path, tmp_path:
 
 
 def test_publishing_replaces_its_own_and_keeps_the_others(store: Path) -> None:
-    record, content = int8(store), b"another content"
-    changed = record.model_copy(update={"sha256": "0" * 64})
-    publish(store, [(changed, content)], {})
+    item = newer(int8(store), b"another content")
+    old = store / int8(store).file
+    publish(store, [item], {})
     after = ModelStore(store)
-    assert after.record("mobilenet", "int8").version == "0" * 12
+    assert after.record("mobilenet", "int8") == item[0]
+    assert after.read(item[0]) == b"another content"
     assert len(after.records) == len(ModelStore(CHECKOUT_STORE).records)
     assert after.read(after.record("mobilenet", "float32"))
+    assert not old.exists()
+
+
+def test_no_reader_takes_a_newer_artifact_for_its_own(store: Path) -> None:
+    before = ModelStore(store)
+    publish(store, [newer(int8(store), b"another content")], {})
+    with pytest.raises(ArtifactUnavailableError, match="No such file"):
+        before.read(before.record("mobilenet", "int8"))
+
+
+def test_a_failed_rename_undoes_those_before_it(store: Path) -> None:
+    card = store / "mobilenet" / "card.md"
+    card.unlink()
+    card.mkdir()
+    before = snapshot(store)
+    with pytest.raises(StoreError, match=r"Publishing failed: .*card\.md"):
+        publish(store, [newer(int8(store), b"new")], {"mobilenet": "new card"})
+    assert snapshot(store) == before
+    card.rmdir()
+    ModelStore(store).read(int8(store))
+
+
+def test_a_card_need_not_be_readable(store: Path) -> None:
+    card = store / "mobilenet" / "card.md"
+    card.write_bytes(b"\xff\xfe\x80")
+    assert ModelStore(store).card("mobilenet")
+    card.unlink()
+    assert ModelStore(store).card("mobilenet") == ""
 
 
 @pytest.mark.parametrize("survives", [0, 1, 2])
@@ -75,7 +112,7 @@ def test_a_full_disk_leaves_the_store_as_it_was(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StoreError, match="No space left"):
-        publish(store, [(int8(store), b"new")], {"mobilenet": "new card"})
+        publish(store, [newer(int8(store), b"new")], {"mobilenet": "new card"})
     assert snapshot(store) == before
 
 
@@ -84,8 +121,8 @@ def test_a_file_that_cannot_grow_is_named(store: Path) -> None:
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
     try:
-        with pytest.raises(StoreError, match=r"mobilenet/int8\.tflite: File too large"):
-            publish(store, [(int8(store), bytes(2000))], {"mobilenet": "new card"})
+        with pytest.raises(StoreError, match=r"mobilenet/int8-.*\.tflite: File too large"):
+            publish(store, [newer(int8(store), bytes(2000))], {"mobilenet": "new card"})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert snapshot(store) == before
@@ -145,15 +182,17 @@ def test_a_half_written_manifest_is_refused(store: Path) -> None:
 
 
 def test_a_missing_artifact_takes_out_itself_alone(store: Path) -> None:
-    (store / "mobilenet" / "int8.tflite").unlink()
+    (store / int8(store).file).unlink()
     registry = Registry(ModelStore(store))
-    with pytest.raises(ArtifactUnavailableError, match=r"int8\.tflite: No such file"):
+    with pytest.raises(ArtifactUnavailableError, match=r"int8-.*\.tflite: No such file"):
         registry.get("mobilenet", "int8")
     assert registry.get("mobilenet", "float16").record.precision == "float16"
 
 
 def test_an_artifact_swapped_for_another_is_refused(store: Path) -> None:
-    shutil.copy(store / "mobilenet" / "float16.tflite", store / "mobilenet" / "int8.tflite")
+    shutil.copy(
+        store / ModelStore(store).record("mobilenet", "float16").file, store / int8(store).file
+    )
     with pytest.raises(ArtifactUnavailableError, match="is damaged"):
         Registry(ModelStore(store)).get("mobilenet", "int8")
 
@@ -208,7 +247,7 @@ def test_mutated_manifests_never_surprise(store: Path, place: float, value: byte
 
 def test_a_path_outside_the_store_cannot_be_named(store: Path) -> None:
     manifest = json.loads((store / "manifest.json").read_text())
-    manifest["artifacts"][0]["file"] = "../../etc/passwd.tflite"
+    manifest["artifacts"][0]["file"] = "../../etc/passwd-0123456789ab.tflite"
     (store / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(StoreError, match=r"artifacts\.0\.file"):
         ModelStore(store)

@@ -7,7 +7,7 @@ from emotion.errors import EmotionError
 from emotion.interpreter import Interpreter
 from emotion.labels import EMOTIONS
 from emotion.preprocess import PIPELINE
-from emotion.records import PRECISIONS, ArtifactRecord, Precision
+from emotion.records import PRECISIONS, ArtifactRecord, Precision, file_name
 from emotion.store import publish
 from training.card import card, read_folds
 from training.workspace import Evaluation, TrainedModel, Workspace
@@ -69,11 +69,12 @@ def _record(
     evaluation: Evaluation,
 ) -> ArtifactRecord:
     interpreter = Interpreter(content)
+    sha256 = hashlib.sha256(content).hexdigest()
     return ArtifactRecord(
         model=model,
         precision=precision,
-        file=f"{model}/{precision}.tflite",
-        sha256=hashlib.sha256(content).hexdigest(),
+        file=file_name(model, precision, sha256),
+        sha256=sha256,
         bytes=len(content),
         pipeline_fingerprint=PIPELINE.fingerprint,
         input=interpreter.input,

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from emotion.errors import EmotionError
 from emotion.interpreter import Interpreter
-from emotion.records import Agreement, DetectorRecord, Latency, Precision
+from emotion.records import Agreement, DetectorRecord, Latency, Precision, file_name
 
 MAX_LOST = 0.005
 MIN_IOU = 0.95
@@ -63,10 +63,11 @@ def detector_record(
 ) -> DetectorRecord:
     """Describe an artifact for the manifest."""
     interpreter = Interpreter(content)
+    sha256 = hashlib.sha256(content).hexdigest()
     return DetectorRecord(
         precision=precision,
-        file=f"detector/{precision}.tflite",
-        sha256=hashlib.sha256(content).hexdigest(),
+        file=file_name("detector", precision, sha256),
+        sha256=sha256,
         bytes=len(content),
         input=interpreter.input,
         output=interpreter.output,
