@@ -53,41 +53,38 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 def test_a_killed_crossval_goes_on_in_its_fold(workspace: Workspace, dataset: FaceDataset) -> None:
     command = ("crossval", "--model", "mobilenet", "--run-dir", workspace.root)
-    tiny = ("--init", "random", "--input-size", 32, "--head-epochs", 1, "--epochs", 2)
+    tiny = ("--init", "random", "--input-size", 32, "--head-epochs", 0, "--epochs", 3)
     extra = ("--compute", "bfloat16", "--brightness", 0.1, "--contrast", 0.1, "--cutout", 0.5)
-    options = (*command, *tiny, *extra, "--mixup", 0.2, "--weight-average", 0.9)
-    folds = [workspace.fold("subject10", fold) for fold in range(2)]
-    finished = folds[0].predictions("mobilenet")
-    progress = folds[1].folder("mobilenet") / "checkpoint" / "progress.json"
+    blends = ("--mixup", 0.2, "--weight-average", 0.9)
+    options = (*command, *tiny, *extra, *blends, "--folds-only", "1")
+    place = workspace.fold("subject10", 1)
+    progress = place.folder("mobilenet") / "checkpoint" / "progress.json"
 
-    killed = training(*options, "--folds-only", "0,1")
+    killed = training(*options)
     wait_for(lambda: progress.is_file() or killed.poll() is not None)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
-    written = finished.stat().st_mtime_ns
     before = json.loads(progress.read_text())
     assert 1 <= before["epoch"] < 3
 
-    printed = step(*options, "--folds-only", "0,1")
+    printed = step(*options)
     assert "fold 1: float32" in printed
-    assert "2 of 2 folds done" in printed
-    assert finished.stat().st_mtime_ns == written
-    log = TrainedModel.model_validate_json(folds[1].log("mobilenet").read_text())
+    assert "1 of 1 folds done" in printed
+    log = TrainedModel.model_validate_json(place.log("mobilenet").read_text())
     assert log.history[: before["epoch"]] == before["history"]
     assert log.epochs == 3
-    for fold, place in enumerate(folds):
-        rows = read_predictions(place.predictions("mobilenet"))
-        test = SUBJECT10.split(dataset, fold).test
-        assert len(rows) == len(PRECISIONS) * len(test)
-        assert {row.subject for row in rows} == set(dataset.subjects[test])
-        assert {row.fold for row in rows} == {fold}
-        assert all(abs(sum(row.probabilities) - 1) < 0.02 for row in rows)
-        left = {path.name for path in place.folder("mobilenet").iterdir()}
-        assert left == {"predictions.csv", "train.json"}
+    rows = read_predictions(place.predictions("mobilenet"))
+    test = SUBJECT10.split(dataset, 1).test
+    assert len(rows) == len(PRECISIONS) * len(test)
+    assert {row.subject for row in rows} == set(dataset.subjects[test])
+    assert {row.fold for row in rows} == {1}
+    assert all(abs(sum(row.probabilities) - 1) < 0.02 for row in rows)
+    left = {path.name for path in place.folder("mobilenet").iterdir()}
+    assert left == {"predictions.csv", "train.json"}
 
-    with pytest.raises(PredictionsError, match="subject10 --folds-only 2,3,4,5,6,7,8,9"):
+    with pytest.raises(PredictionsError, match="subject10 --folds-only 0,2,3,4,5,6,7,8,9"):
         merge(SUBJECT10, workspace, workspace.root / "reports")
-    assert "another recipe" in failure(*options, "--folds-only", "0", "--rate", 1e-4)
+    assert "another recipe" in failure(*options, "--rate", 1e-4)
 
 
 def finish(model: str, workspace: Workspace, dataset: FaceDataset) -> None:
