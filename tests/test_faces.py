@@ -2,6 +2,7 @@ import io
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import skimage.data
@@ -51,11 +52,20 @@ def test_finds_a_face_that_exif_turns_upright(detector: CaffeDetector, photo: by
     assert abs(turned.box.y - straight.box.y) < 5
 
 
-def test_boxes_lie_mostly_inside(detector: CaffeDetector) -> None:
-    tight = np.ascontiguousarray(skimage.data.astronaut()[70:170, 190:260, ::-1])
-    for face in detector.detect(tight):
-        inside = face.box.clipped(tight.shape[1], tight.shape[0])
-        assert 2 * inside.area > face.box.area
+@pytest.mark.parametrize("side", [200, 288, 336, 380, 430])
+def test_a_face_that_fills_the_picture_is_found_once(detector: CaffeDetector, side: int) -> None:
+    face = cv2.resize(skimage.data.astronaut()[48:188, 156:296, ::-1], (side, side))
+    canvas = np.full((480, 480, 3), 110, np.uint8)
+    start = (480 - side) // 2
+    canvas[start : start + side, start : start + side] = face
+    (found,) = detector.detect(canvas)
+    middle = found.box.x + found.box.width / 2, found.box.y + found.box.height / 2
+    assert np.abs(np.array(middle) - 240).max() < 0.1 * side
+
+
+def test_a_face_cut_by_the_edge_is_found(detector: CaffeDetector) -> None:
+    cut = np.ascontiguousarray(skimage.data.astronaut()[78:, :252, ::-1])
+    assert len(detector.detect(cut)) == 1
 
 
 def test_threads_share_a_detector(detector: CaffeDetector, photo: bytes, collage: bytes) -> None:
