@@ -63,8 +63,8 @@ def detector() -> CaffeDetector:
 
 
 @pytest.fixture(scope="session")
-def classifier(detector: CaffeDetector) -> Classifier:
-    return Classifier(detector=detector, interpreters=2)
+def classifier() -> Classifier:
+    return Classifier(interpreters=2)
 
 
 StartServer = Callable[..., AbstractContextManager[Server]]

@@ -38,7 +38,9 @@ def problem_of(response: httpx.Response, status: int, name: str) -> dict[str, ob
     return problem
 
 
-def test_predict_answers_as_documented(http: httpx.Client, photo: bytes) -> None:
+def test_predict_answers_as_documented(
+    http: httpx.Client, classifier: Classifier, photo: bytes
+) -> None:
     response = http.post(
         "/predict",
         params={"model": "mobilenet", "precision": "int8"},
@@ -50,7 +52,7 @@ def test_predict_answers_as_documented(http: httpx.Client, photo: bytes) -> None
     assert answer["precision"] == "int8"
     assert len(answer["version"]) == 12
     assert answer["image"] == {"width": 512, "height": 512}
-    assert answer["detector"] == "res10-ssd-caffe"
+    assert answer["detector"] == classifier.detector.name
     assert answer["request_id"] == response.headers["x-request-id"]
     (face,) = answer["faces"]
     assert set(face["box"]) == {"x", "y", "width", "height"}
@@ -84,7 +86,7 @@ def test_every_way_to_send_a_picture_gives_the_librarys_answer(
 
 
 def test_all_faces_and_whole_pictures(
-    http: httpx.Client, collage: bytes, no_face_photo: bytes
+    http: httpx.Client, classifier: Classifier, collage: bytes, no_face_photo: bytes
 ) -> None:
     several = http.post("/predict", params={"faces": "all"}, content=collage).json()
     areas = [face["box"]["width"] * face["box"]["height"] for face in several["faces"]]
@@ -94,7 +96,7 @@ def test_all_faces_and_whole_pictures(
     assert whole["detector"] is None
     assert whole["faces"][0]["box"] is None
     fallback = http.post("/predict", params={"no_face": "whole"}, content=no_face_photo).json()
-    assert fallback["detector"] == "res10-ssd-caffe"
+    assert fallback["detector"] == classifier.detector.name
     assert fallback["faces"][0]["probabilities"] == whole["faces"][0]["probabilities"]
 
 
@@ -153,7 +155,7 @@ def test_probes(http: httpx.Client, classifier: Classifier) -> None:
     assert http.head("/livez").status_code == http.head("/readyz").status_code == 200
     ready = http.get("/readyz").json()
     assert ready["status"] == "ready"
-    assert ready["detector"] == "res10-ssd-caffe"
+    assert ready["detector"] == classifier.detector.name
     assert len(ready["artifacts"]) == len(classifier.store.records)
 
 

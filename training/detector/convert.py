@@ -2,8 +2,9 @@
 
 float32   the graph as it is.
 float16   weights stored as float16, computed in float32 where the CPU has no float16.
-int8      int8 weights per channel and int8 activations, ranges from calibration pictures. The
-          heads' layout, and whatever else HEAD names, stays float: see ``_heads``.
+int8      int8 weights per channel and int8 activations, ranges from calibration pictures, the
+          heads' channels in ranges of their own. What follows the heads' convolutions, and the
+          length by which the first map is divided, stay float.
 
 All three take uint8 pixels [1, 300, 300, 3], BGR, and return float32 [1, 8892, 5].
 """
@@ -35,9 +36,12 @@ def convert(files: DetectorFiles, calibration: Pixels) -> dict[Precision, bytes]
 
 def _convert_all(files: DetectorFiles, calibration: Pixels) -> dict[Precision, bytes]:
     from training.detector.graph import build_detector
+    from training.detector.heads import head_ranges
 
     model = build_detector(files)
-    return {precision: _convert(model, precision, calibration) for precision in PRECISIONS}
+    answers = np.concatenate([model(picture[np.newaxis]).numpy() for picture in calibration])
+    int8 = build_detector(files, head_ranges(answers))
+    return {p: _convert(int8 if p == "int8" else model, p, calibration) for p in PRECISIONS}
 
 
 def _convert(model: Any, precision: Precision, calibration: Pixels) -> bytes:
@@ -76,7 +80,7 @@ def _quantize(model: Any, calibration: Pixels) -> bytes:
 
 
 def _heads(calibrated: bytes) -> list[str]:
-    """Name the operators that stay float."""
+    """Name the operators that stay float: those named HEAD, convolutions apart."""
     import tensorflow as tf
 
     from training.detector.graph import HEAD

@@ -6,6 +6,7 @@ norm is folded into both summands. Six feature maps carry the heads; each of the
 strided convolution is not TensorFlow's ``same``, the padding is a layer of its own.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -15,35 +16,41 @@ from emotion.arrays import Floats
 from emotion.assets import DetectorFiles
 from emotion.faces import INPUT_SIZE, MEAN_BGR
 from training.detector.caffe import Affine, CaffeWeights, Convolution
+from training.detector.heads import ANCHORS, VALUES, HeadRange
 
-# feature map, from the stem outwards: its anchors per cell
-ANCHORS = {"conv4_3_norm": 4, "fc7": 6, "conv6_2": 6, "conv7_2": 6, "conv8_2": 4, "conv9_2": 4}
-HEAD = "head"
+HEAD = "head"  # begins the names of layers that int8 may leave in float
 _NORM_EPSILON = 1e-10
 
 
-def build_detector(files: DetectorFiles) -> keras.Model:
-    """Build pixels [n, 300, 300, 3], BGR, 0..255 -> float32 [n, 8892, 5].
+def build_detector(
+    files: DetectorFiles, ranges: Mapping[str, HeadRange] | None = None
+) -> keras.Model:
+    """Build pixels [1, 300, 300, 3], BGR, 0..255 -> float32 [1, 8892, 5].
 
     Each row is an anchor, in the order of ``emotion.anchors``: the logit of the face's score,
     then the deltas of its centre and size that ``emotion.anchors.decode`` takes.
+
+    Args:
+        files: the Caffe network.
+        ranges: of each head's channels, for int8: the head's convolution then answers 0..6 (a
+            ReLU6) and what follows brings that back, so that every channel has steps of its own
+            and none is spent on values that no face has. None leaves the heads as they are.
     """
     weights = CaffeWeights(files)
     pixels = keras.Input(batch_shape=(1, INPUT_SIZE, INPUT_SIZE, 3), name="pixels")
-    maps = _feature_maps(weights, pixels)
-    scores, deltas = [], []
-    for (name, anchors), features in zip(ANCHORS.items(), maps, strict=True):
+    rows = []
+    for name, x in zip(ANCHORS, _feature_maps(weights, pixels), strict=True):
+        head = _head_weights(weights, name)
         prefix = f"{HEAD}_{name}"
-        score = _conv(features, _score_weights(weights, name), f"{prefix}_score")
-        delta = _conv(features, weights.convolution(f"{name}_mbox_loc"), f"{prefix}_deltas")
-        cells = features.shape[1] * features.shape[2] * anchors
-        scores.append(keras.layers.Reshape((cells, 1), name=f"{prefix}_scores")(score))
-        deltas.append(keras.layers.Reshape((cells, 4), name=f"{prefix}_rows")(delta))
-    layers = keras.layers
-    logits = layers.Concatenate(1, name=f"{HEAD}_logits")(scores)
-    delta = layers.Concatenate(1, name=f"{HEAD}_deltas")(deltas)
-    rows = layers.Concatenate(2, name=f"{HEAD}_rows")([logits, delta])
-    return keras.Model(pixels, rows, name="res10_ssd")
+        if ranges is None:
+            x = _conv(x, head, prefix)
+        else:
+            unit, back = ranges[name].to_six(), ranges[name].from_six()
+            x = keras.layers.ReLU(6, name=f"{prefix}_six")(_conv(x, head.then(unit), prefix))
+            x = _affine(x, back, f"{prefix}_restore")
+        rows.append(keras.layers.Reshape((-1, VALUES), name=f"{prefix}_rows")(x))
+    answer = keras.layers.Concatenate(1, name=f"{HEAD}_rows")(rows)
+    return keras.Model(pixels, answer, name="res10_ssd")
 
 
 def _feature_maps(weights: CaffeWeights, pixels: Any) -> list[Any]:
@@ -62,7 +69,7 @@ def _feature_maps(weights: CaffeWeights, pixels: Any) -> list[Any]:
     y = weights.convolution("layer_64_1_conv1")
     y = _conv(x, y.then(weights.affine("layer_64_1_bn2", "layer_64_1_scale2")), "64_1", relu=True)
     y = _conv(y, weights.convolution("layer_64_1_conv2").then(join), "64_2")
-    x = _add_relu(y, _scaled(x, join.scale, "64_skip"), "64_sum")
+    x = _add_relu(y, _affine(x, Affine(join.scale, 0 * join.offset), "64_skip"), "64_sum")
 
     x = _block(weights, x, "128", weights.affine("layer_256_1_bn1", "layer_256_1_scale1"), 2)
     maps = [_L2Normalise(weights.vector("conv4_3_norm"), f"{HEAD}_normalise")(x)]
@@ -131,11 +138,15 @@ def _framed(pixels: Any, colour: Floats) -> Any:
     return pixels
 
 
-def _scaled(x: Any, scale: Floats, name: str) -> Any:
-    """Scale each channel, as a convolution because int8 then has a step for each channel."""
-    layer = keras.layers.DepthwiseConv2D(1, use_bias=False, name=name)
+def _affine(x: Any, affine: Affine, name: str) -> Any:
+    """Scale and move each channel, as a convolution.
+
+    In int8 it has a step for each channel; after a head, which stays float, it does not work in
+    place, where the converter would note its results as the range of the layer before it.
+    """
+    layer = keras.layers.DepthwiseConv2D(1, name=name)
     y = layer(x)
-    layer.set_weights([scale.reshape(1, 1, -1, 1)])
+    layer.set_weights([affine.scale.reshape(1, 1, -1, 1), affine.offset])
     return y
 
 
@@ -155,11 +166,18 @@ class _L2Normalise(keras.layers.Layer):  # type: ignore[misc]
         return x * (1 / keras.ops.sqrt(squares + _NORM_EPSILON)) * self._scale
 
 
-def _score_weights(weights: CaffeWeights, name: str) -> Convolution:
-    """Give one logit an anchor: a softmax of two classes is the sigmoid of their difference."""
-    both = weights.convolution(f"{name}_mbox_conf")
-    face, background = slice(1, None, 2), slice(0, None, 2)
-    return Convolution(
-        both.kernel[..., face] - both.kernel[..., background],
-        both.bias[face] - both.bias[background],
-    )
+def _head_weights(weights: CaffeWeights, name: str) -> Convolution:
+    """Merge a map's two heads: for each anchor one logit, then four deltas.
+
+    A softmax of two classes is the sigmoid of their difference, so one logit is enough.
+    """
+    classes, deltas = (weights.convolution(f"{name}_mbox_{part}") for part in ("conf", "loc"))
+
+    def merge(background_face: Floats, deltas: Floats) -> Floats:
+        pairs = background_face.reshape(*background_face.shape[:-1], -1, 2)
+        fours = deltas.reshape(*deltas.shape[:-1], -1, 4)
+        logit = pairs[..., 1:] - pairs[..., :1]
+        merged = np.concatenate([logit, fours], axis=-1)
+        return merged.reshape(*deltas.shape[:-1], -1)
+
+    return Convolution(merge(classes.kernel, deltas.kernel), merge(classes.bias, deltas.bias))

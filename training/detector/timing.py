@@ -11,20 +11,23 @@ from emotion.faces import Detector
 from emotion.machine import machine
 from emotion.records import Latency
 
-_WARM_UP, _CALLS = 10, 100
+_WARM_UP = 10
 
 
-def latencies(detectors: dict[str, Detector], image: Pixels) -> dict[str, Latency]:
+def latencies(
+    detectors: dict[str, Detector], image: Pixels, calls: int = 100
+) -> dict[str, Latency]:
     """Time whole detections (scaling, network, boxes), one thread, the detectors in turn.
 
     Args:
         detectors: by any name.
         image: uint8 [height, width, 3], BGR.
+        calls: of each, after a warm-up.
     """
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     times: dict[str, list[float]] = {name: [] for name in detectors}
-    for _ in range(_WARM_UP + _CALLS):
+    for _ in range(_WARM_UP + calls):
         for name, detector in detectors.items():
             start = time.perf_counter()
             detector.detect(image)
