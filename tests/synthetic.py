@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import skimage.data
 
-from training.datasets import CKPLUS_COUNTS
+from training.datasets import CKPLUS_COUNTS, FER2013_CLASSES
 
 SUBJECTS = 40
 
@@ -28,4 +28,17 @@ def write_ckplus(path: Path) -> Path:
                 name = f"S{subject:03}_{sequence:03}_{frame:08}.png"
                 _, png = cv2.imencode(".png", noisy)
                 archive.writestr(f"CK+48/{label}/{name}", png.tobytes())
+    return path
+
+
+def write_fer2013(path: Path) -> Path:
+    """Write a few grey 48x48 JPEGs for each of FER2013's classes and parts."""
+    random = np.random.default_rng(0)
+    with zipfile.ZipFile(path, "w") as archive:
+        for label in FER2013_CLASSES:
+            for part, count in (("Training", 10), ("PublicTest", 3), ("PrivateTest", 3)):
+                folder = "train" if part == "Training" else "test"
+                for number in range(count):
+                    _, jpeg = cv2.imencode(".jpg", random.integers(0, 256, (48, 48), np.uint8))
+                    archive.writestr(f"{folder}/{label}/{part}_{number}.jpg", jpeg.tobytes())
     return path

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import signal
 import time
 from pathlib import Path
@@ -13,12 +14,12 @@ from emotion import EMOTIONS, Classifier
 from emotion.records import PRECISIONS, Metrics
 from emotion.store import ModelStore
 from tests.steps import failure, step, training
-from tests.synthetic import write_ckplus
+from tests.synthetic import write_ckplus, write_fer2013
 from training.datasets import FaceDataset, load_ckplus
 from training.evaluate import expected_calibration_error, metrics_of, wilson_interval
 from training.publish import GateError, check_gate
 from training.recipe import Recipe
-from training.workspace import Evaluation, TrainedModel, Workspace
+from training.workspace import Evaluation, PretrainedBase, TrainedModel, Workspace
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +91,19 @@ def test_a_killed_training_resumes(run_dir: Path) -> None:
     assert log["epochs"] == 5
     assert log["history"][: before["epoch"]] == before["history"]
     assert "another recipe" in failure(*arguments, *options, "--rate", 1e-4)
+
+
+def test_fer2013_before_ckplus(run_dir: Path, tmp_path: Path) -> None:
+    source = write_fer2013(tmp_path / "fer2013.zip")
+    here = ("--model", "mobilenet", "--run-dir", run_dir)
+    printed = step("pretrain", *here, "--fer2013", source, *TINY).splitlines()
+    weights = Path(printed[-1])
+    log = PretrainedBase.model_validate_json(weights.with_suffix(".json").read_text())
+    assert len(log.history) == log.epochs == 2
+    assert printed[0] == f"FER2013's private test: {log.private_test_accuracy:.1%}"
+    step("train", *here, *TINY[2:], "--init", weights)
+    recipe = json.loads((run_dir / "mobilenet" / "train.json").read_text())["run"]["recipe"]
+    assert re.fullmatch(r"mobilenet_fer2013\.weights\.h5 \(sha256 [0-9a-f]{12}\)", recipe["init"])
 
 
 def test_prepare_reads_the_given_dataset(tmp_path: Path) -> None:

@@ -29,10 +29,13 @@ def prepare(options: Options) -> None:
 
 def pretrain(options: Options) -> None:
     """Train a backbone on FER2013; prints the weights to give to `train --init`."""
-    from training import steps
+    from training.pretrain import pretrain as on_fer2013
 
     fer2013: Path = options.fer2013 or (options.data_dir or Path()) / "fer2013.zip"
-    print(steps.pretrain(_recipe(options), fer2013, _workspace(options)))
+    workspace = _workspace(options)
+    log = on_fer2013(_recipe(options), fer2013, workspace)
+    print(f"FER2013's private test: {log.private_test_accuracy:.1%}")
+    print(workspace.pretrained(options.model))
 
 
 def train(options: Options) -> None:

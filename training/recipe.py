@@ -22,9 +22,9 @@ class Recipe(BaseModel):
     batch_size: int = Field(default=32, ge=2, description="images a step")
     head_epochs: int = Field(default=2, ge=0, description="epochs of the head alone")
     head_rate: float = Field(default=1e-3, gt=0, description="learning rate of the head alone")
-    epochs: int = Field(default=20, ge=1, description="epochs of the whole network at most")
+    epochs: int = Field(default=14, ge=1, description="epochs of the whole network at most")
     rate: float = Field(
-        default=5e-4, gt=0, description="peak of its cosine schedule after a linear warm-up"
+        default=1e-3, gt=0, description="peak of its cosine schedule after a linear warm-up"
     )
     weight_decay: float = Field(default=1e-4, ge=0, description="AdamW's")
     label_smoothing: float = Field(default=0.1, ge=0, lt=1, description="of the one-hot labels")
@@ -47,7 +47,7 @@ class Recipe(BaseModel):
         default=0, ge=0, description="alpha of the Beta distribution that blends pairs; 0 for none"
     )
     weight_average: float = Field(
-        default=0,
+        default=0.98,
         ge=0,
         lt=1,
         description="decay per step of the moving average of the weights; 0 for none",

@@ -1,6 +1,7 @@
 """The three stages from a split to predictions: of the shipped model and of every fold alike."""
 
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from training.batches import face_tensors
 from training.calibrate import fold_temperature
 from training.datasets import FaceDataset
 from training.evaluate import probabilities_of
-from training.fit import fit
+from training.fit import Progress, fit
 from training.predictions import PredictionRow
 from training.provenance import git_commit
 from training.quantize import CALIBRATION_IMAGES, quantize
@@ -27,12 +28,7 @@ def train_on(
 ) -> TrainedModel:
     """Fit and calibrate without the test part; leaves weights, then the log."""
     folder = workspace.folder(recipe.model)
-    run = TrainingRun(
-        git_commit=git_commit(),
-        seed=recipe.seed,
-        data_fingerprint=dataset.fingerprint,
-        recipe=recorded(recipe).model_dump(),
-    )
+    run = run_of(recipe, dataset)
     workspace.discard_artifacts(recipe.model)
     model, progress = fit(
         recipe, dataset, split.train, split.validation, folder / "checkpoint", len(EMOTIONS)
@@ -41,18 +37,32 @@ def train_on(
     answers = model.predict(held_out.astype(np.float32), verbose=0)
     temperature = fold_temperature(model, answers, dataset.labels[split.validation])
     model.save_weights(workspace.weights(recipe.model))
-    log = TrainedModel(
-        run=run,
-        temperature=temperature,
-        epochs=progress.epoch,
-        best_epoch=progress.best_epoch,
-        seconds=progress.seconds,
-        machine=machine(),
-        packages={name: version(name) for name in ("tensorflow", "keras", "numpy")},
-        history=progress.history,
-    )
+    log = TrainedModel(temperature=temperature, **course_of(run, progress))
     workspace.log(recipe.model).write_text(log.model_dump_json(indent=1))
     return log
+
+
+def run_of(recipe: Recipe, dataset: FaceDataset) -> TrainingRun:
+    """Describe a run before it starts."""
+    return TrainingRun(
+        git_commit=git_commit(),
+        seed=recipe.seed,
+        data_fingerprint=dataset.fingerprint,
+        recipe=recorded(recipe).model_dump(),
+    )
+
+
+def course_of(run: TrainingRun, progress: Progress) -> dict[str, Any]:
+    """Return the fields of a RunLog."""
+    return {
+        "run": run,
+        "epochs": progress.epoch,
+        "best_epoch": progress.best_epoch,
+        "seconds": progress.seconds,
+        "machine": machine(),
+        "packages": {name: version(name) for name in ("tensorflow", "keras", "numpy")},
+        "history": progress.history,
+    }
 
 
 def recorded(recipe: Recipe) -> Recipe:

@@ -2,15 +2,12 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from emotion.assets import find_detector_files
 from emotion.faces import CaffeDetector
 from emotion.records import PRECISIONS
 from training.batches import face_tensors
-from training.datasets import FaceDataset, load_ckplus, load_fer2013
+from training.datasets import FaceDataset, load_ckplus
 from training.evaluate import latency_of, metrics_of
-from training.fit import fit
 from training.predictions import write_predictions
 from training.recipe import Recipe
 from training.splits import SHIPPED_SEED, subject_split
@@ -58,37 +55,6 @@ def evaluate(model: str, workspace: Workspace) -> Evaluation:
     rows = prediction_rows(dataset, test, answers, model=model, fold=0)
     write_predictions(workspace.predictions(model), rows)
     return evaluation
-
-
-def pretrain(recipe: Recipe, fer2013: Path, workspace: Workspace) -> Path:
-    """Fit the backbone on FER2013 and return the weights of its base, for ``train --init``.
-
-    Args:
-        recipe: its ``init`` is where this stage itself starts from.
-        fer2013: Kaggle's zip or folder.
-        workspace: receives the weights.
-    """
-    learn, held_out = (load_fer2013(fer2013, part) for part in ("train", "test"))
-    both = FaceDataset(
-        **{
-            name: np.concatenate([getattr(learn, name), getattr(held_out, name)])
-            for name in ("faces", "labels", "names", "subjects", "sequences")
-        },
-        fingerprint=learn.fingerprint + held_out.fingerprint,
-    )
-    indices = np.arange(len(both))
-    public = np.char.find(both.names, "PublicTest") >= 0
-    folder = workspace.folder(recipe.model) / "fer2013"
-    model, progress = fit(recipe, both, indices[: len(learn)], indices[public], folder, classes=7)
-    private = np.char.find(both.names, "PrivateTest") >= 0
-    tensors = face_tensors(both.faces[private], recipe.input_size)
-    answers = model.predict(tensors, verbose=0)
-    accuracy = (answers.argmax(axis=1) == both.labels[private]).mean()
-    log = {"recipe": recipe.model_dump(), "private_test_accuracy": round(float(accuracy), 4)}
-    print(f"FER2013 private test: {accuracy:.1%} after {progress.seconds / 60:.0f} minutes", log)
-    base = folder / "base.weights.h5"
-    model.get_layer("base").save_weights(base)
-    return base
 
 
 def _trained_recipe(model: str, workspace: Workspace) -> Recipe:

@@ -11,19 +11,30 @@ from training.datasets import DatasetError
 REPORTS = "reports"  # folder in the model store
 
 
-class TrainedModel(BaseModel):
+class RunLog(BaseModel):
     """The log of a training run: everything needed to repeat it, and how it went."""
 
     model_config = ConfigDict(extra="forbid")
 
     run: TrainingRun
-    temperature: float
     epochs: int
     best_epoch: int
     seconds: float
     machine: str
     packages: dict[str, str]
     history: list[dict[str, float]]
+
+
+class TrainedModel(RunLog):
+    """A classifier of CK+'s emotions, calibrated."""
+
+    temperature: float
+
+
+class PretrainedBase(RunLog):
+    """A base that was trained on FER2013's emotions."""
+
+    private_test_accuracy: float
 
 
 class Evaluation(BaseModel):
@@ -62,6 +73,10 @@ class Workspace:
     def log(self, model: str) -> Path:
         """The TrainedModel ``train`` leaves."""
         return self.folder(model) / "train.json"
+
+    def pretrained(self, model: str) -> Path:
+        """The base that ``pretrain`` leaves; its PretrainedBase lies beside it, as ``.json``."""
+        return self.folder(model) / f"{model}_fer2013.weights.h5"
 
     def artifact(self, model: str, precision: Precision) -> Path:
         """What ``quantize`` leaves."""
