@@ -17,9 +17,9 @@ from emotion.assets import DetectorFiles
 from emotion.faces import INPUT_SIZE, MEAN_BGR
 from training.detector.caffe import Affine, CaffeWeights, Convolution
 from training.detector.heads import ANCHORS, VALUES, HeadRange
+from training.detector.layers import L2Normalise, add_relu, conv, framed, per_channel
 
 HEAD = "head"  # begins the names of layers that int8 may leave in float
-_NORM_EPSILON = 1e-10
 
 
 def build_detector(
@@ -43,11 +43,11 @@ def build_detector(
         head = _head_weights(weights, name)
         prefix = f"{HEAD}_{name}"
         if ranges is None:
-            x = _conv(x, head, prefix)
+            x = conv(x, head, prefix)
         else:
             unit, back = ranges[name].to_six(), ranges[name].from_six()
-            x = keras.layers.ReLU(6, name=f"{prefix}_six")(_conv(x, head.then(unit), prefix))
-            x = _affine(x, back, f"{prefix}_restore")
+            x = keras.layers.ReLU(6, name=f"{prefix}_six")(conv(x, head.then(unit), prefix))
+            x = per_channel(x, back, f"{prefix}_restore")
         rows.append(keras.layers.Reshape((-1, VALUES), name=f"{prefix}_rows")(x))
     answer = keras.layers.Concatenate(1, name=f"{HEAD}_rows")(rows)
     return keras.Model(pixels, answer, name="res10_ssd")
@@ -61,24 +61,24 @@ def _feature_maps(weights: CaffeWeights, pixels: Any) -> list[Any]:
     colour = np.array(MEAN_BGR, np.float32) - data.offset / data.scale
     first = weights.convolution("conv1").after(Affine(data.scale, -colour * data.scale))
     first = first.then(weights.affine("conv1_bn", "conv1_scale"))
-    x = _framed(pixels, colour)
-    x = _conv(x, first, "conv1", strides=2, padding="valid", relu=True)
+    x = framed(pixels, colour)
+    x = conv(x, first, "conv1", strides=2, padding="valid", relu=True)
     x = keras.layers.MaxPooling2D(3, 2, "same", name="conv1_pool")(x)
 
     join = weights.affine("layer_128_1_bn1", "layer_128_1_scale1")
     y = weights.convolution("layer_64_1_conv1")
-    y = _conv(x, y.then(weights.affine("layer_64_1_bn2", "layer_64_1_scale2")), "64_1", relu=True)
-    y = _conv(y, weights.convolution("layer_64_1_conv2").then(join), "64_2")
-    x = _add_relu(y, _affine(x, Affine(join.scale, 0 * join.offset), "64_skip"), "64_sum")
+    y = conv(x, y.then(weights.affine("layer_64_1_bn2", "layer_64_1_scale2")), "64_1", relu=True)
+    y = conv(y, weights.convolution("layer_64_1_conv2").then(join), "64_2")
+    x = add_relu(y, per_channel(x, Affine(join.scale, 0 * join.offset), "64_skip"), "64_sum")
 
     x = _block(weights, x, "128", weights.affine("layer_256_1_bn1", "layer_256_1_scale1"), 2)
-    maps = [_L2Normalise(weights.vector("conv4_3_norm"), f"{HEAD}_normalise")(x)]
+    maps = [L2Normalise(weights.vector("conv4_3_norm"), f"{HEAD}_normalise")(x)]
     x = _block(weights, x, "256", weights.affine("layer_512_1_bn1", "layer_512_1_scale1"), 2)
     x = _block(weights, x, "512", weights.affine("last_bn", "last_scale"), 1, dilation=2)
     maps.append(x)
     for name, strides in (("conv6", 2), ("conv7", 2), ("conv8", 1), ("conv9", 1)):
-        x = _conv(x, weights.convolution(f"{name}_1"), f"{name}_1", relu=True)
-        x = _conv(x, weights.convolution(f"{name}_2"), f"{name}_2", strides=strides, relu=True)
+        x = conv(x, weights.convolution(f"{name}_1"), f"{name}_1", relu=True)
+        x = conv(x, weights.convolution(f"{name}_2"), f"{name}_2", strides=strides, relu=True)
         maps.append(x)
     return maps
 
@@ -94,76 +94,9 @@ def _block(
     projection = weights.convolution(f"{layer}_conv_expand").then(
         Affine(join.scale, 0 * join.offset)
     )
-    y = _conv(x, first, f"{name}_1", strides=strides, relu=True)
-    y = _conv(y, second, f"{name}_2", dilation=dilation)
-    return _add_relu(y, _conv(x, projection, f"{name}_skip", strides=strides), f"{name}_sum")
-
-
-def _conv(
-    x: Any,
-    weights: Convolution,
-    name: str,
-    *,
-    strides: int = 1,
-    dilation: int = 1,
-    padding: str = "same",
-    relu: bool = False,
-) -> Any:
-    side, _, _, filters = weights.kernel.shape
-    if side == 3 and strides == 2 and x.shape[1] % 2 == 0:  # Caffe pads before, "same" after
-        x, padding = keras.layers.ZeroPadding2D(1, name=f"{name}_pad")(x), "valid"
-    layer = keras.layers.Conv2D(
-        filters,
-        side,
-        strides,
-        padding,
-        dilation_rate=dilation,
-        activation="relu" if relu else None,
-        name=name,
-    )
-    y = layer(x)
-    layer.set_weights([weights.kernel, weights.bias])
-    return y
-
-
-def _framed(pixels: Any, colour: Floats) -> Any:
-    """Pad by 3 pixels before and 2 after, in a colour."""
-    for axis in (1, 2):
-        edges = []
-        for width in (3, 2):
-            shape = list(pixels.shape)
-            shape[axis] = width
-            edges.append(keras.ops.convert_to_tensor(np.broadcast_to(colour, shape)))
-        pixels = keras.ops.concatenate([edges[0], pixels, edges[1]], axis=axis)
-    return pixels
-
-
-def _affine(x: Any, affine: Affine, name: str) -> Any:
-    """Scale and move each channel, as a convolution.
-
-    In int8 it has a step for each channel; after a head, which stays float, it does not work in
-    place, where the converter would note its results as the range of the layer before it.
-    """
-    layer = keras.layers.DepthwiseConv2D(1, name=name)
-    y = layer(x)
-    layer.set_weights([affine.scale.reshape(1, 1, -1, 1), affine.offset])
-    return y
-
-
-def _add_relu(x: Any, y: Any, name: str) -> Any:
-    return keras.layers.ReLU(name=f"{name}_relu")(keras.layers.Add(name=name)([x, y]))
-
-
-class _L2Normalise(keras.layers.Layer):  # type: ignore[misc]
-    """Gives each cell's channels unit length and scales each (Liu et al. 2015, ParseNet)."""
-
-    def __init__(self, scale: Floats, name: str) -> None:
-        super().__init__(name=name)
-        self._scale = scale
-
-    def call(self, x: Any) -> Any:
-        squares = keras.ops.sum(keras.ops.square(x), axis=-1, keepdims=True)
-        return x * (1 / keras.ops.sqrt(squares + _NORM_EPSILON)) * self._scale
+    y = conv(x, first, f"{name}_1", strides=strides, relu=True)
+    y = conv(y, second, f"{name}_2", dilation=dilation)
+    return add_relu(y, conv(x, projection, f"{name}_skip", strides=strides), f"{name}_sum")
 
 
 def _head_weights(weights: CaffeWeights, name: str) -> Convolution:

@@ -3,7 +3,7 @@
 CK+ faces on larger canvases at several sizes and places, collages of several, real photos
 (scikit-image's, which bring a portrait and pictures without a face) cut, scaled, turned and
 relit, and pictures without any face. CK+'s subjects are divided: some only calibrate int8, the
-others only judge it.
+others only judge it. The photos are too few to divide: calibration sees other cuts of them.
 """
 
 from collections.abc import Callable, Iterator
