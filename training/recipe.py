@@ -24,7 +24,7 @@ class Recipe(BaseModel):
     head_rate: float = Field(default=1e-3, gt=0, description="learning rate of the head alone")
     epochs: int = Field(default=14, ge=1, description="epochs of the whole network at most")
     rate: float = Field(
-        default=1e-3, gt=0, description="peak of its cosine schedule after a linear warm-up"
+        default=3e-4, gt=0, description="peak of its cosine schedule after a linear warm-up"
     )
     weight_decay: float = Field(default=1e-4, ge=0, description="AdamW's")
     label_smoothing: float = Field(default=0.1, ge=0, lt=1, description="of the one-hot labels")
