@@ -121,9 +121,10 @@ int8 by kind of picture:
 {kinds}
 
 In int8 the weights have a step for each channel. Ranges come from CK+ subjects that judge nothing,
-on other cuts of the same scikit-image photos that are the backgrounds here. Each channel of a head has a range of its own, found where faces are, so that no
-step is spent on values of the background. The length that the first head's features are divided by
-stays float (LiteRT's own has 8 bits, too few for 128 channels).
+on other cuts of the same scikit-image photos that are the backgrounds here. Each channel of a head
+has a range of its own, found where faces are, so that no step is spent on values of the background.
+The length that the first head's features are divided by stays float (LiteRT's own has 8 bits, too
+few for 128 channels).
 
 ## Limits
 
