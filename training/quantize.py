@@ -13,12 +13,11 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from emotion.arrays import Pixels
 from emotion.labels import EMOTIONS
 from emotion.records import PRECISIONS, Precision
 from training.recipe import Recipe
+from training.tflite import convert_float, int8_converter
 
 CALIBRATION_IMAGES = 200
 
@@ -55,33 +54,12 @@ def _convert_all(recipe: Recipe, weights: Path, calibration: Pixels, folder: Pat
 
 
 def _convert(model: Any, precision: Precision, calibration: Pixels) -> bytes:
-    import keras
+    if precision != "int8":
+        return convert_float(model, precision)
     import tensorflow as tf
 
-    if precision == "int8":
-        converter = tf.lite.TFLiteConverter.from_keras_model(model)
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: (
-            [image[np.newaxis].astype(np.float32)] for image in _full_range(calibration)
-        )
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = tf.uint8
-        converter.inference_output_type = tf.float32
-        return bytes(converter.convert())
-    pixels = keras.Input(calibration.shape[1:], dtype="uint8", name="pixels")
-    floats = keras.layers.Lambda(lambda x: keras.ops.cast(x, "float32"), name="to_float")(pixels)
-    converter = tf.lite.TFLiteConverter.from_keras_model(keras.Model(pixels, model(floats)))
-    if precision == "float16":
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.target_spec.supported_types = [tf.float16]
+    converter = int8_converter(model, calibration)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = tf.uint8
+    converter.inference_output_type = tf.float32
     return bytes(converter.convert())
-
-
-def _full_range(calibration: Pixels) -> Pixels:
-    """Make the input's range exactly 0..255, so that its scale is 1 and pixels enter as they are.
-
-    Two corner pixels of the first image are enough, and leave the inner ranges alone.
-    """
-    images = calibration.copy()
-    images[0, 0, 0], images[0, 0, 1] = 0, 255
-    return images

@@ -17,7 +17,8 @@ import numpy as np
 
 from emotion.arrays import Pixels
 from emotion.assets import DetectorFiles
-from emotion.records import PRECISIONS, Precision
+from emotion.records import Precision
+from training.tflite import convert_float, int8_converter
 
 
 def convert(files: DetectorFiles, calibration: Pixels) -> dict[Precision, bytes]:
@@ -41,35 +42,18 @@ def _convert_all(files: DetectorFiles, calibration: Pixels) -> dict[Precision, b
     model = build_detector(files)
     answers = np.concatenate([model(picture[np.newaxis]).numpy() for picture in calibration])
     int8 = build_detector(files, head_ranges(answers))
-    return {p: _convert(int8 if p == "int8" else model, p, calibration) for p in PRECISIONS}
-
-
-def _convert(model: Any, precision: Precision, calibration: Pixels) -> bytes:
-    import keras
-    import tensorflow as tf
-
-    if precision == "int8":
-        return _quantize(model, calibration)
-    pixels = keras.Input(batch_shape=model.input_shape, dtype="uint8", name="pixels")
-    floats = keras.layers.Lambda(lambda x: keras.ops.cast(x, "float32"), name="to_float")(pixels)
-    converter = tf.lite.TFLiteConverter.from_keras_model(keras.Model(pixels, model(floats)))
-    if precision == "float16":
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.target_spec.supported_types = [tf.float16]
-    return bytes(converter.convert())
+    return {
+        "float32": convert_float(model, "float32"),
+        "float16": convert_float(model, "float16"),
+        "int8": _quantize(int8, calibration),
+    }
 
 
 def _quantize(model: Any, calibration: Pixels) -> bytes:
     import tensorflow as tf
     from tensorflow.lite.python.util import modify_model_io_type
 
-    pictures = calibration.copy()
-    pictures[0, 0, 0], pictures[0, 0, 1] = 0, 255  # so that the input's step is 1: pixels as are
-    converter = tf.lite.TFLiteConverter.from_keras_model(model)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: (
-        [picture[np.newaxis].astype(np.float32)] for picture in pictures
-    )
+    converter = int8_converter(model, calibration)
     # TensorFlow's public way to leave single operators in float is its quantization debugger.
     debugger = tf.lite.experimental.QuantizationDebugger(
         converter=converter, debug_dataset=converter.representative_dataset

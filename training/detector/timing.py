@@ -1,15 +1,13 @@
 """How long a detection takes, against the Caffe original in the same run."""
 
 import time
-from datetime import UTC, datetime
 
 import cv2
-import numpy as np
 
 from emotion.arrays import Pixels
 from emotion.faces import Detector
-from emotion.machine import machine
 from emotion.records import Latency
+from training.evaluate import latency_from
 
 _WARM_UP = 10
 
@@ -33,15 +31,4 @@ def latencies(
             detector.detect(image)
             times[name].append(1000 * (time.perf_counter() - start))
     cv2.setNumThreads(threads)
-    return {name: _latency(values[_WARM_UP:]) for name, values in times.items()}
-
-
-def _latency(milliseconds: list[float]) -> Latency:
-    p50, p95, p99 = np.percentile(milliseconds, (50, 95, 99)).round(3).tolist()
-    return Latency(
-        p50_ms=p50,
-        p95_ms=p95,
-        p99_ms=p99,
-        machine=machine(),
-        date=datetime.now(UTC).date().isoformat(),
-    )
+    return {name: latency_from(values[_WARM_UP:]) for name, values in times.items()}
