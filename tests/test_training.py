@@ -68,6 +68,8 @@ def test_a_tiny_step_of_each_backbone_reaches_the_store(
     step("publish", *here, "--store", store)
     assert "10-fold" not in ModelStore(store).card(model)
     assert {r.precision for r in ModelStore(store).records} == set(PRECISIONS)
+    kept = (store / "reports" / f"{model}_train.json").read_text()
+    assert TrainedModel.model_validate_json(kept) == log
     compared = Classifier(store).compare(photo).artifacts
     exact, half = (c.prediction.probabilities for c in compared[:2])
     assert np.abs(exact - half).max() < 0.02
@@ -98,7 +100,7 @@ def test_fer2013_before_ckplus(run_dir: Path, tmp_path: Path) -> None:
     here = ("--model", "mobilenet", "--run-dir", run_dir)
     printed = step("pretrain", *here, "--fer2013", source, *TINY).splitlines()
     weights = Path(printed[-1])
-    log = PretrainedBase.model_validate_json(weights.with_suffix(".json").read_text())
+    log = PretrainedBase.model_validate_json((weights.parent / "pretrain.json").read_text())
     assert len(log.history) == log.epochs == 2
     assert printed[0] == f"FER2013's private test: {log.private_test_accuracy:.1%}"
     step("train", *here, *TINY[2:], "--init", weights)

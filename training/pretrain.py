@@ -40,7 +40,7 @@ def pretrain(recipe: Recipe, fer2013: Path, workspace: Workspace) -> PretrainedB
     base = workspace.pretrained(recipe.model)
     model.get_layer("base").save_weights(base)
     log = PretrainedBase(private_test_accuracy=accuracy, **course_of(run, progress))
-    base.with_suffix(".json").write_text(log.model_dump_json(indent=1))
+    workspace.pretrained_log(recipe.model).write_text(log.model_dump_json(indent=1))
     return log
 
 

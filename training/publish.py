@@ -10,7 +10,7 @@ from emotion.preprocess import PIPELINE
 from emotion.records import PRECISIONS, ArtifactRecord, Precision, file_name
 from emotion.store import publish
 from training.card import card, read_folds
-from training.workspace import Evaluation, TrainedModel, Workspace
+from training.workspace import REPORTS, Evaluation, TrainedModel, Workspace
 
 MAX_LOSS = 0.01
 MAX_SIZE: dict[Precision, float] = {"float16": 0.51, "int8": 0.28}
@@ -21,7 +21,7 @@ class GateError(EmotionError):
 
 
 def publish_model(model: str, workspace: Workspace, store: Path) -> None:
-    """Put a model's three artifacts and its card into the store.
+    """Put a model's three artifacts and its card into the store, and its logs into the reports.
 
     Raises:
         GateError: an artifact never recognises some class, lost more accuracy to quantization
@@ -41,6 +41,11 @@ def publish_model(model: str, workspace: Workspace, store: Path) -> None:
     ]
     text = card(model, [r for r, _ in records], trained, evaluation, read_folds(model, store))
     publish(store, records, {model: text})
+    reports = store / REPORTS
+    reports.mkdir(exist_ok=True)
+    for log in (workspace.log(model), workspace.pretrained_log(model)):
+        if log.is_file():
+            (reports / f"{model}_{log.name}").write_bytes(log.read_bytes())
 
 
 def check_gate(model: str, evaluation: Evaluation, sizes: dict[Precision, int]) -> None:

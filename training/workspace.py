@@ -75,8 +75,12 @@ class Workspace:
         return self.folder(model) / "train.json"
 
     def pretrained(self, model: str) -> Path:
-        """The base that ``pretrain`` leaves; its PretrainedBase lies beside it, as ``.json``."""
+        """The base that ``pretrain`` leaves."""
         return self.folder(model) / f"{model}_fer2013.weights.h5"
+
+    def pretrained_log(self, model: str) -> Path:
+        """The PretrainedBase that ``pretrain`` leaves."""
+        return self.folder(model) / "pretrain.json"
 
     def artifact(self, model: str, precision: Precision) -> Path:
         """What ``quantize`` leaves."""
