@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +36,7 @@ def shape(value: object) -> object:
     return [shape(item) for item in value] if isinstance(value, list) else None
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_curl_answers_as_shown(server: Server) -> None:
     shown = json.loads(blocks("json")[0])
     answers = []

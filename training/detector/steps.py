@@ -24,6 +24,7 @@ from training.detector.publish import (
 from training.detector.scenes import Scenes, photo
 from training.detector.timing import latencies
 from training.provenance import git_commit
+from training.workspace import REPORTS
 
 
 def make_detectors(
@@ -34,8 +35,9 @@ def make_detectors(
     Args:
         ckplus: the dataset as zip or folder; its faces calibrate int8 and judge all three.
         data_dir: may hold the Caffe network, see ``emotion.assets``.
-        folder: receives the artifacts and ``evaluation.json``.
-        store: the model store; its MobileNet, if any, tells whether emotions stay the same.
+        folder: receives the artifacts, those that are refused too.
+        store: the model store; its MobileNet, if any, tells whether emotions stay the same. What
+            was measured goes into its reports.
 
     Returns:
         What was measured.
@@ -51,7 +53,6 @@ def make_detectors(
     for precision, content in contents.items():
         (folder / f"{precision}.tflite").write_bytes(content)
     evaluation = _evaluate(contents, CaffeDetector(files), ckplus, store)
-    (folder / "evaluation.json").write_text(evaluation.model_dump_json(indent=1) + "\n")
     _publish(contents, evaluation, store)
     return evaluation
 
@@ -74,6 +75,9 @@ def _evaluate(
 
 
 def _publish(contents: dict[Precision, bytes], evaluation: DetectorEvaluation, store: Path) -> None:
+    reports = store / REPORTS
+    reports.mkdir(parents=True, exist_ok=True)
+    (reports / "detector.json").write_text(evaluation.model_dump_json(indent=1) + "\n")
     items, refusals = [], []
     for precision in PRECISIONS:
         try:
