@@ -145,6 +145,16 @@ def saturation(server: Server, in_process_ms: float, requests: int) -> list[Figu
     ]
 
 
+def detectors(classifier: Classifier, rounds: int) -> list[Figure]:
+    """The whole call with the original detector against the compiled one."""
+    caffe, compiled = alternate(
+        rounds,
+        lambda: classifier.predict(PHOTO, detector="caffe"),
+        lambda: classifier.predict(PHOTO, detector="compiled"),
+    )
+    return [Figure("whole call, Caffe / compiled detector", caffe / compiled, at_least=4)]
+
+
 def faces(classifier: Classifier, rounds: int) -> list[Figure]:
     """One call on pictures of the same size with more and more faces."""
     pictures = [_crowd(count) for count in FACES]
@@ -200,6 +210,7 @@ def measure(rounds: int) -> list[Figure]:
         *first,
         *curve,
         *(figure for model in models for figure in precisions(classifier, model, rounds)),
+        *detectors(classifier, rounds // 2),
         *faces(classifier, max(rounds // 5, 3)),
         *start,
     ]
