@@ -120,12 +120,9 @@ def report(options: Options) -> None:
 
 def robustness(options: Options) -> None:
     """Measure the store's artifacts on pictures as a camera makes them, detector included."""
-    from emotion.assets import find_detector_files
-    from emotion.faces import CaffeDetector
     from training.robustness import robustness
 
-    detector = CaffeDetector(find_detector_files(data_dir=options.data_dir))
-    page = robustness(options.model, options.store, _ckplus(options), detector, options.frames)
+    page = robustness(options.model, options.store, _ckplus(options), options.frames)
     print(page.read_text())
 
 

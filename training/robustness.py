@@ -8,7 +8,6 @@ from tqdm import tqdm
 
 from emotion.classifier import Classifier
 from emotion.errors import NoFaceError
-from emotion.faces import Detector
 from emotion.labels import EMOTIONS
 from emotion.records import PRECISIONS
 from training.conditions import CONDITIONS, Condition
@@ -20,24 +19,23 @@ from training.workspace import REPORTS
 SEED = 7
 
 
-def robustness(
-    model: str, store: Path, ckplus: Path, detector: Detector, frames: int | None = None
-) -> Path:
+def robustness(model: str, store: Path, ckplus: Path, frames: int | None = None) -> Path:
     """Measure a model's three artifacts under every condition; writes CSV and Markdown.
+
+    Faces are found as the service finds them, by the store's default detector.
 
     Args:
         model: one of the store's.
         store: the model store; its reports folder receives ``robustness_<model>.csv`` and
             ``.md``.
         ckplus: CK+ as zip or folder; the test subjects of the shipped split are used.
-        detector: finds the faces.
         frames: use only so many frames, evenly spread.
 
     Raises:
         DatasetError: CK+ is damaged, or not the data the artifacts were trained on.
         StoreError, UnknownArtifactError: no such store, or no such model in it.
     """
-    classifier = Classifier(store, detector=detector)
+    classifier = Classifier(store)
     records = [classifier.store.record(model, precision) for precision in PRECISIONS]
     dataset = load_ckplus(ckplus)
     for record in records:
