@@ -25,11 +25,11 @@ format: .venv/development
 	$(bin)/ruff check --fix .
 	$(bin)/ruff format .
 
-load: .venv/development ## measure a running service: MODEL, PRECISION, CLIENTS, REQUESTS, PORT
+load: .venv/benchmarks ## measure a running service: MODEL, PRECISION, CLIENTS, REQUESTS, PORT
 	$(bin)/python -m benchmarks.load --url http://127.0.0.1:$(PORT) \
 		--model $(MODEL) --precision $(PRECISION) --clients $(CLIENTS) --requests $(REQUESTS)
 
-bench: .venv/development ## measure the promises about speed on this machine
+bench: .venv/benchmarks ## measure the promises about speed on this machine
 	$(bin)/python -m benchmarks.bench --out benchmarks/results/bench.json
 
 train: .venv/development ## CK+ to the model store for MODEL, starting from INIT
@@ -45,6 +45,10 @@ clean:
 
 .venv/serving: .venv/pip pyproject.toml
 	$(bin)/pip install --quiet --editable .
+	touch $@
+
+.venv/benchmarks: .venv/serving
+	$(bin)/pip install --quiet --editable '.[benchmarks]'
 	touch $@
 
 .venv/development: .venv/serving

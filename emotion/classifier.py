@@ -268,7 +268,7 @@ def _find(
             return (None,)
         raise NoFaceError(
             "No face was found. If the picture already is a face crop, ask for faces=whole; "
-            "otherwise send one with a face that is upright and at least 1/15 of its height."
+            "otherwise send one with a face that is upright and at least 1/10 of its height."
         )
     return tuple(found) if faces == "all" else (found[0],)
 

@@ -69,13 +69,18 @@ class Detectors:
                 "The model store has no compiled detector: ask for detector=caffe, or publish one "
                 "with `python -m training detector`."
             )
+        reasons: dict[str, str] = {}
         for record in self._store.detectors:
             try:
-                return self._load(record)
+                detector = self._load(record)
             except ArtifactUnavailableError as error:
-                self.unavailable[f"detector/{record.precision}"] = str(error)
+                reasons[f"detector/{record.precision}"] = str(error)
                 _log.error("%s", error)
-        raise ArtifactUnavailableError("; ".join(self.unavailable.values()))
+            else:
+                self.unavailable = reasons
+                return detector
+        self.unavailable = reasons
+        raise ArtifactUnavailableError("; ".join(reasons.values()))
 
     def _load(self, record: DetectorRecord) -> Detector:
         content = self._store.read_detector(record)

@@ -2,7 +2,8 @@
 
 Artifacts are never overwritten: their file names carry their content's SHA-256.
 ``manifest.json`` names them and is replaced last and atomically, so a reader sees either the old
-store or the new one; files that no manifest names any more are deleted after that.
+store or the new one. Files that it no longer names are deleted after that: a reader of the old
+manifest may find one missing, but never another's content.
 """
 
 import hashlib

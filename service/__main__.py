@@ -10,18 +10,21 @@ from pydantic import ValidationError
 from emotion.errors import EmotionError
 from emotion.store import ModelStore
 from service.protocol import BoundedProtocol
-from service.runtime import to_preload
+from service.runtime import detectors_of, to_preload
 from service.settings import Settings
 
 
 def main() -> int:
     """Serve until SIGINT or SIGTERM, then finish the requests under way.
 
-    Returns 1, with a sentence on standard error, where the settings or the store are at fault.
+    Returns 1, with a sentence on standard error, where the settings, the store or the detector are
+    at fault.
     """
     try:
         settings = Settings()
-        to_preload(ModelStore(settings.store), settings.preload)
+        store = ModelStore(settings.store)
+        to_preload(store, settings.preload)
+        detectors_of(settings, store).get(settings.detector)
     except ValidationError as error:
         for problem in error.errors():
             name = f"EMOTION_{problem['loc'][0]}".upper()

@@ -78,7 +78,7 @@ def problem_responses(*kinds: type[errors.EmotionError]) -> dict[int | str, dict
 
 
 def _on_emotion_error(request: Request, error: Exception) -> JSONResponse:
-    kind = next(KINDS[cls] for cls in type(error).__mro__ if cls in KINDS)
+    kind = next((KINDS[cls] for cls in type(error).__mro__ if cls in KINDS), _INTERNAL)
     if kind.status >= 500:
         _log.warning("refused", problem=kind.name, detail=str(error))
     headers = {}

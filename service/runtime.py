@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from emotion import Classifier
 from emotion.assets import find_detector_files
 from emotion.decode import DecodeLimits
+from emotion.detectors import Detectors
 from emotion.errors import ArtifactUnavailableError
 from emotion.records import ArtifactRecord
 from emotion.store import ModelStore
@@ -55,6 +56,11 @@ class Runtime:
         else:
             self.metrics.loaded(record)
             _log.info("artifact loaded", artifact=record.name, version=record.version)
+
+
+def detectors_of(settings: Settings, store: ModelStore) -> Detectors:
+    """Return the detectors that the settings give; none is loaded yet."""
+    return Detectors(store, lambda: find_detector_files(settings.detector_dir, settings.data_dir))
 
 
 def to_preload(store: ModelStore, names: Sequence[str]) -> list[ArtifactRecord]:

@@ -9,6 +9,8 @@ from emotion.labels import EMOTIONS
 from emotion.preprocess import PIPELINE
 from emotion.records import PRECISIONS, ArtifactRecord
 from emotion.store import ModelStore
+from training.predictions import read_predictions
+from training.workspace import REPORTS
 
 STORE = ModelStore(CHECKOUT_STORE)
 RECORDS = [pytest.param(r, id=f"{r.model}-{r.precision}") for r in STORE.records]
@@ -45,6 +47,15 @@ def test_record_describes_the_file(record: ArtifactRecord) -> None:
     assert set(record.metrics.recall) == set(EMOTIONS)
     assert record.latency.p50_ms <= record.latency.p95_ms <= record.latency.p99_ms
     assert f"`{record.version}`" in STORE.card(record.model)
+
+
+@pytest.mark.parametrize("record", RECORDS)
+def test_figures_follow_from_the_raw_answers(record: ArtifactRecord) -> None:
+    answers = read_predictions(CHECKOUT_STORE / REPORTS / f"{record.model}_predictions.csv")
+    mine = [row for row in answers if row.precision == record.precision]
+    right = sum(row.predicted == row.label for row in mine)
+    assert len(mine) == record.metrics.images
+    assert right / len(mine) == pytest.approx(record.metrics.accuracy)
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -66,6 +66,33 @@ def test_a_forms_charset_is_not_trusted(server: Server, photo: bytes, charset: s
     assert answer.startswith(b"HTTP/1.1 200"), answer[-500:]
 
 
+def test_a_pipelined_request_in_two_pieces_is_answered(server: Server) -> None:
+    async def ask() -> bytes:
+        host, port = server.url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(post("image/png", 100_000) + bytes(100_000) + b"GET /livez HT")
+        await asyncio.sleep(0.05)
+        writer.write(b"TP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        answer = await asyncio.wait_for(reader.read(), 5)
+        writer.close()
+        return answer
+
+    answer = asyncio.run(ask())
+    assert answer.startswith(b"HTTP/1.1 415")
+    assert b"unsupported-format" in answer
+    assert answer.endswith(b'{"status":"alive"}')
+
+
+def test_endless_trailers_are_cut_off(server: Server) -> None:
+    head = b"GET /livez HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
+    before = server.resident_bytes
+    line = b"X-Filler: " + b"x" * 60_000 + b"\r\n"
+    start = time.perf_counter()
+    asyncio.run(converse(server, head, *[line] * 500))
+    assert time.perf_counter() - start < 2
+    assert server.resident_bytes - before < 20_000_000
+
+
 def test_endless_headers_are_cut_off(server: Server) -> None:
     line = b"X-Filler: " + b"x" * 60_000
     before = server.resident_bytes

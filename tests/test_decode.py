@@ -160,6 +160,27 @@ def test_bad_input_is_named_quickly(data: bytes, error: type[EmotionError]) -> N
     assert time.perf_counter() - start < 1
 
 
+@pytest.mark.parametrize("prefix", [b"", b"\xff\xd0", b"\xff\x00", b"\xff\xd8", b"\xff\xd9"])
+@pytest.mark.parametrize(
+    "filler", [b"\xff\xfe\0\2", b"\xff\xd0", b"\xff\x00", b"\xff", b"\0", b"\xff\xfe\0\0"]
+)
+def test_millions_of_segments_are_refused_at_once(prefix: bytes, filler: bytes) -> None:
+    photo = encode(RGB, "JPEG")
+    data = b"\xff\xd8" + prefix + filler * (16_000_000 // len(filler)) + photo[2:]
+    start = time.perf_counter()
+    with pytest.raises((UnreadableImageError, UnsupportedFormatError)):
+        decode(data)
+    assert time.perf_counter() - start < 0.5
+
+
+def test_what_follows_the_picture_is_not_looked_at() -> None:
+    """A motion photo is a JPEG with a film behind it, in which any two bytes may stand."""
+    for options in ({}, {"progressive": True}):
+        photo = encode(RGB, "JPEG", **options)
+        film = np.random.default_rng(0).bytes(8_000_000)
+        assert np.array_equal(decode(photo + film), decode(photo))
+
+
 def test_limits_are_exact() -> None:
     assert decode(encode(RGB), DecodeLimits(max_pixels=128 * 128)).shape == (128, 128, 3)
     with pytest.raises(ImageTooLargeError, match="128x128"):

@@ -118,3 +118,18 @@ def setting_row(name: str) -> str:
 @pytest.mark.parametrize("name", Settings.model_fields)
 def test_every_setting_is_explained(name: str) -> None:
     assert setting_row(name) in README
+
+
+def bench_row(figure: dict[str, float | str | None]) -> str:
+    most, least = figure["at_most"], figure["at_least"]
+    bound = f"at most {most:g}" if most is not None else f"at least {least:g}"
+    return f"| {figure['what']} | {figure['value']:.2f} | {bound} |"
+
+
+def test_the_speed_is_what_the_benchmark_wrote() -> None:
+    report = json.loads((ROOT / "benchmarks" / "results" / "bench.json").read_text())
+    bounded = [f for f in report["figures"] if (f["at_most"], f["at_least"]) != (None, None)]
+    assert len(bounded) >= 8
+    for figure in bounded:
+        assert bench_row(figure) in README
+    assert f"{report['machine']}, {report['date']}" in README

@@ -360,6 +360,21 @@ def test_ready_says_no_where_nothing_can_be_served(
         assert ready.json()["status"] == "unavailable"
 
 
+def test_a_damaged_detector_leaves_the_service_ready(
+    start_server: StartServer, photo: bytes, tmp_path: Path
+) -> None:
+    store = Path(shutil.copytree(CHECKOUT_STORE, tmp_path / "store"))
+    fastest = store / ModelStore(store).detectors[0].file
+    content = fastest.read_bytes()
+    fastest.write_bytes(content + b"x")
+    with start_server(store=store, preload="none") as lame:
+        ready = httpx.get(f"{lame.url}/readyz")
+        assert ready.status_code == 200
+        assert ready.json()["status"] == "degraded"
+        answer = httpx.post(f"{lame.url}/predict", content=photo).json()
+        assert answer["detector"] == ready.json()["detector"] != "res10-ssd-litert-int8"
+
+
 def test_a_damaged_artifact_takes_out_itself_alone(
     start_server: StartServer, photo: bytes, tmp_path: Path
 ) -> None:
@@ -386,6 +401,7 @@ def test_a_damaged_artifact_takes_out_itself_alone(
         ({"workers": 0}, "error: EMOTION_WORKERS=0: Input should be greater than"),
         ({"threads": "cores"}, "error: EMOTION_THREADS=cores: Input should be a valid integer"),
         ({"deadline_seconds": "inf"}, "error: EMOTION_DEADLINE_SECONDS=inf"),
+        ({"detector": "caffe", "detector_dir": "/nowhere"}, "error: /nowhere/deploy.prototxt"),
     ],
 )
 def test_a_wrong_setting_ends_the_service_with_a_reason(

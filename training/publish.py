@@ -21,7 +21,9 @@ class GateError(EmotionError):
 
 
 def publish_model(model: str, workspace: Workspace, store: Path) -> None:
-    """Put a model's three artifacts and its card into the store, and its logs into the reports.
+    """Put a model's three artifacts, its card, and the evidence behind both into the store.
+
+    The evidence, in the store's reports: the logs of the training and the raw test answers.
 
     Raises:
         GateError: an artifact never recognises some class, lost more accuracy to quantization
@@ -43,9 +45,10 @@ def publish_model(model: str, workspace: Workspace, store: Path) -> None:
     publish(store, records, {model: text})
     reports = store / REPORTS
     reports.mkdir(exist_ok=True)
-    for log in (workspace.log(model), workspace.pretrained_log(model)):
-        if log.is_file():
-            (reports / f"{model}_{log.name}").write_bytes(log.read_bytes())
+    evidence = (workspace.log(model), workspace.pretrained_log(model), workspace.predictions(model))
+    for file in evidence:
+        if file.is_file():
+            (reports / f"{model}_{file.name}").write_bytes(file.read_bytes())
 
 
 def check_gate(model: str, evaluation: Evaluation, sizes: dict[Precision, int]) -> None:

@@ -65,4 +65,4 @@ async def compare(
 
 
 def _split(values: list[str]) -> list[str]:
-    return [name for value in values for name in value.split(",") if name]
+    return [name for value in values for part in value.split(",") if (name := part.strip())]

@@ -22,10 +22,12 @@ def livez() -> Live:
 def readyz(runtime: RuntimeDep, response: Response) -> Ready:
     """Say whether requests can be served, by which detector, with which artifacts."""
     registry = runtime.classifier.registry
-    failed = registry.failed | runtime.classifier.detectors.unavailable
+    detectors = runtime.classifier.detectors.unavailable
     status: Literal["ready", "degraded", "unavailable"] = "ready"
-    if failed:
-        status = "degraded" if registry.loaded else "unavailable"
+    if registry.failed or detectors:
+        status = "degraded"
+    if registry.failed and not registry.loaded:
+        status = "unavailable"
     if not registry.store.records:
         status = "unavailable"
     if status == "unavailable":
@@ -34,5 +36,5 @@ def readyz(runtime: RuntimeDep, response: Response) -> Ready:
         status=status,
         detector=runtime.classifier.detector.name,
         artifacts=[f"{record.name}@{record.version}" for record in registry.loaded],
-        unavailable=failed,
+        unavailable=registry.failed | detectors,
     )
