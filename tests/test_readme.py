@@ -16,6 +16,9 @@ from emotion.store import ModelStore
 from service.settings import Settings
 from tests.conftest import ROOT, Server
 from training.cli import main as training
+from training.predictions import by_artifact, read_predictions
+from training.protocols import PROTOCOLS
+from training.workspace import REPORTS
 
 README = (ROOT / "README.md").read_text()
 
@@ -133,3 +136,12 @@ def test_the_speed_is_what_the_benchmark_wrote() -> None:
     for figure in bounded:
         assert bench_row(figure) in README
     assert f"{report['machine']}, {report['date']}" in README
+
+
+def test_the_ten_folds_are_those_of_the_raw_answers() -> None:
+    rows = read_predictions(CHECKOUT_STORE / REPORTS / PROTOCOLS["subject10"].file)
+    for (model, precision), answers in by_artifact(rows):
+        assert model == "mobilenet"
+        share = sum(row.predicted == row.label for row in answers) / len(answers)
+        assert len(answers) == 981
+        assert f"{100 * share:.1f} % in {precision}" in README
