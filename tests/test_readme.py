@@ -126,7 +126,7 @@ def test_every_setting_is_explained(name: str) -> None:
 def bench_row(figure: dict[str, float | str | None]) -> str:
     most, least = figure["at_most"], figure["at_least"]
     bound = f"at most {most:g}" if most is not None else f"at least {least:g}"
-    return f"| {figure['what']} | {figure['value']:.2f} | {bound} |"
+    return f"| {figure['what']} | {figure['value']:.3f} | {bound} |"
 
 
 def test_the_speed_is_what_the_benchmark_wrote() -> None:
