@@ -36,7 +36,9 @@ class ModelStore:
         """Read the manifest under ``root``; raises StoreError where that is impossible."""
         self.root = root
         self.manifest = _read_manifest(root)
-        self._records = {(r.model, r.precision): r for r in self.manifest.artifacts}
+        self._records: dict[tuple[str, str], ArtifactRecord] = {
+            (r.model, r.precision): r for r in self.manifest.artifacts
+        }
 
     @property
     def records(self) -> tuple[ArtifactRecord, ...]:
@@ -51,10 +53,10 @@ class ModelStore:
 
     def record(self, model: str, precision: str) -> ArtifactRecord:
         """Look up one artifact; raises UnknownArtifactError, which lists those there are."""
-        for record in self.records:
-            if (record.model, record.precision) == (model, precision):
-                return record
-        known = ", ".join(f"{r.model}/{r.precision}" for r in self.records) or "none"
+        record = self._records.get((model, precision))
+        if record is not None:
+            return record
+        known = ", ".join(r.name for r in self.records) or "none"
         raise UnknownArtifactError(f"There is no artifact {model}/{precision}. There are: {known}.")
 
     def read(self, record: ArtifactRecord) -> bytes:
@@ -64,7 +66,7 @@ class ModelStore:
             ArtifactUnavailableError: the file is missing or damaged, or it was made with
                 another image pipeline than this library's.
         """
-        name = f"{record.model}/{record.precision}"
+        name = record.name
         if record.pipeline_fingerprint != PIPELINE.fingerprint:
             raise ArtifactUnavailableError(
                 f"{name} was trained with image pipeline {record.pipeline_fingerprint}, this is "

@@ -7,10 +7,11 @@ import tempfile
 import uvicorn
 from pydantic import ValidationError
 
+from emotion.detectors import Detectors
 from emotion.errors import EmotionError
 from emotion.store import ModelStore
 from service.protocol import BoundedProtocol
-from service.runtime import detectors_of, to_preload
+from service.runtime import finder_of, to_preload
 from service.settings import Settings
 
 
@@ -24,7 +25,7 @@ def main() -> int:
         settings = Settings()
         store = ModelStore(settings.store)
         to_preload(store, settings.preload)
-        detectors_of(settings, store).get(settings.detector)
+        Detectors(store, finder_of(settings)).get(settings.detector)
     except ValidationError as error:
         for problem in error.errors():
             name = f"EMOTION_{problem['loc'][0]}".upper()

@@ -1,6 +1,6 @@
 """What one worker process holds: the classifier with its models, and the engine that runs it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import cv2
@@ -8,9 +8,8 @@ import structlog
 from fastapi import Depends, Request
 
 from emotion import Classifier
-from emotion.assets import find_detector_files
+from emotion.assets import DetectorFiles, find_detector_files
 from emotion.decode import DecodeLimits
-from emotion.detectors import Detectors
 from emotion.errors import ArtifactUnavailableError
 from emotion.records import ArtifactRecord
 from emotion.store import ModelStore
@@ -41,7 +40,7 @@ class Runtime:
         self.classifier = Classifier(
             ModelStore(settings.store),
             detector=settings.detector,
-            detector_files=lambda: find_detector_files(settings.detector_dir, settings.data_dir),
+            detector_files=finder_of(settings),
             limits=DecodeLimits(max_pixels=settings.max_pixels),
             interpreters=settings.threads,
         )
@@ -58,9 +57,9 @@ class Runtime:
             _log.info("artifact loaded", artifact=record.name, version=record.version)
 
 
-def detectors_of(settings: Settings, store: ModelStore) -> Detectors:
-    """Return the detectors that the settings give; none is loaded yet."""
-    return Detectors(store, lambda: find_detector_files(settings.detector_dir, settings.data_dir))
+def finder_of(settings: Settings) -> Callable[[], DetectorFiles]:
+    """Return what finds the Caffe network where the settings say; most processes never call it."""
+    return lambda: find_detector_files(settings.detector_dir, settings.data_dir)
 
 
 def to_preload(store: ModelStore, names: Sequence[str]) -> list[ArtifactRecord]:

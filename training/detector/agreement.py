@@ -85,7 +85,7 @@ def compare(
     name = None
     if classifier is not None:
         record = classifier.record
-        name = f"{record.model}/{record.precision}@{record.version}"
+        name = f"{record.name}@{record.version}"
     return {
         key: {kind: count.agreement(name) for kind, count in kinds.items()}
         for key, kinds in counts.items()
