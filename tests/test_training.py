@@ -65,7 +65,9 @@ def test_a_tiny_step_of_each_backbone_reaches_the_store(
         evaluation.model_copy(update={"metrics": GOOD}).model_dump_json()
     )
     store = tmp_path / "store"
-    step("publish", *here, "--store", store)
+    step("publish", *here, "--store", store, "--precisions", "int8")
+    assert [r.name for r in ModelStore(store).records] == [f"{model}/int8"]
+    step("publish", *here, "--store", store, "--precisions", "float32", "float16")
     assert "10-fold" not in ModelStore(store).card(model)
     assert {r.precision for r in ModelStore(store).records} == set(PRECISIONS)
     kept = (store / "reports" / f"{model}_train.json").read_text()
@@ -79,6 +81,7 @@ def test_a_tiny_step_of_each_backbone_reaches_the_store(
 def test_a_killed_training_resumes(run_dir: Path) -> None:
     arguments = ("train", "--model", "mobilenet", "--run-dir", run_dir, "--init", "random")
     options = ("--input-size", 32, "--head-epochs", 1, "--epochs", 4, "--patience", 9)
+    options += ("--activations", "int8")  # a layer of our own must survive the checkpoint
     progress = run_dir / "mobilenet" / "checkpoint" / "progress.json"
     killed = training(*arguments, *options)
     until = time.monotonic() + 120

@@ -9,6 +9,7 @@ from typing import cast
 from pydantic import ValidationError
 
 from emotion.errors import EmotionError
+from emotion.records import PRECISIONS
 from training import options as parents
 from training.recipe import Recipe
 from training.workspace import REPORTS, Workspace
@@ -64,7 +65,8 @@ def publish(options: Options) -> None:
     """Put the measured artifacts into the model store, if they are good enough."""
     from training.publish import publish_model
 
-    publish_model(options.model, _workspace(options), options.store)
+    precisions = getattr(options, "precisions", PRECISIONS)
+    publish_model(options.model, _workspace(options), options.store, precisions)
 
 
 def detector(options: Options) -> None:
@@ -148,7 +150,7 @@ def _parser() -> argparse.ArgumentParser:
         (train, [model, recipe]),
         (quantize, [model]),
         (evaluate, [model]),
-        (publish, [model, store]),
+        (publish, [model, store, parents.precisions()]),
         (run, [data, model, recipe, store]),
         (crossval, [model, recipe, protocol, parents.folds()]),
         (merge, [protocol, store, parents.models()]),

@@ -20,6 +20,7 @@ from training.average import WeightAverage
 from training.backbones import build_classifier
 from training.batches import Batches
 from training.datasets import FaceDataset
+from training.fake_quantize import fake_quantized
 from training.recipe import Recipe
 from training.splits import Indices
 
@@ -124,6 +125,8 @@ def _build(recipe: Recipe, classes: int) -> keras.Model:
         )
     finally:
         keras.config.set_dtype_policy(policy)
+    if recipe.activations == "int8":
+        model = fake_quantized(model)
     for layer in model.get_layer("base").layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = BATCH_NORM_MOMENTUM

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import cast, get_args
 
 from emotion.classifier import CHECKOUT_STORE
+from emotion.records import PRECISIONS
 from training.recipe import Recipe
 
 MODELS = ("mobilenet", "resnet50", "vgg16")
@@ -61,6 +62,15 @@ def store() -> argparse.ArgumentParser:
     """Which model store."""
     options = argparse.ArgumentParser(add_help=False)
     options.add_argument("--store", type=Path, default=CHECKOUT_STORE, help="the model store")
+    return options
+
+
+def precisions() -> argparse.ArgumentParser:
+    """Which precisions."""
+    options = argparse.ArgumentParser(add_help=False)
+    options.add_argument(
+        "--precisions", choices=PRECISIONS, nargs="+", default=PRECISIONS, help="only these"
+    )
     return options
 
 

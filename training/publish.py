@@ -1,6 +1,7 @@
 """Measured artifacts to the model store, past a gate."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from emotion.errors import EmotionError
@@ -8,7 +9,7 @@ from emotion.interpreter import Interpreter
 from emotion.labels import EMOTIONS
 from emotion.preprocess import PIPELINE
 from emotion.records import PRECISIONS, ArtifactRecord, Precision, file_name
-from emotion.store import publish
+from emotion.store import MANIFEST, ModelStore, publish
 from training.card import card, read_folds
 from training.workspace import REPORTS, Evaluation, TrainedModel, Workspace
 
@@ -20,14 +21,26 @@ class GateError(EmotionError):
     """An artifact is not good enough to be published."""
 
 
-def publish_model(model: str, workspace: Workspace, store: Path) -> None:
-    """Put a model's three artifacts, its card, and the evidence behind both into the store.
+def publish_model(
+    model: str,
+    workspace: Workspace,
+    store: Path,
+    precisions: Sequence[Precision] = PRECISIONS,
+) -> None:
+    """Put a model's artifacts, its card, and the evidence behind both into the store.
 
     The evidence, in the store's reports: the logs of the training and the raw test answers.
 
+    Args:
+        model: the backbone.
+        workspace: of its run; all three artifacts are there and must pass the gate.
+        store: receives them.
+        precisions: which of the three; the card describes all.
+
     Raises:
         GateError: an artifact never recognises some class, lost more accuracy to quantization
-            than MAX_LOSS, or did not get as small as MAX_SIZE.
+            than MAX_LOSS, or did not get as small as MAX_SIZE; or the store would then hold
+            precisions of different trainings.
         PredictionsError: the cross-validation's predictions in the store are damaged.
         StoreError: the store cannot be written; it is then as it was before.
     """
@@ -37,12 +50,14 @@ def publish_model(model: str, workspace: Workspace, store: Path) -> None:
     )
     contents = {p: workspace.read(workspace.artifact(model, p), "quantize") for p in PRECISIONS}
     check_gate(model, evaluation, {p: len(c) for p, c in contents.items()})
+    _check_siblings(model, trained, store, precisions)
     records = [
         (_record(model, precision, content, trained, evaluation), content)
         for precision, content in contents.items()
     ]
     text = card(model, [r for r, _ in records], trained, evaluation, read_folds(model, store))
-    publish(store, records, {model: text})
+    chosen = [(r, content) for r, content in records if r.precision in precisions]
+    publish(store, chosen, {model: text})
     reports = store / REPORTS
     reports.mkdir(exist_ok=True)
     evidence = (workspace.log(model), workspace.pretrained_log(model), workspace.predictions(model))
@@ -67,6 +82,20 @@ def check_gate(model: str, evaluation: Evaluation, sizes: dict[Precision, int]) 
             reasons.append(f"{precision} has {share:.2f} of float32's size")
     if reasons:
         raise GateError(f"{model} is not published: {'; '.join(reasons)}.")
+
+
+def _check_siblings(
+    model: str, trained: TrainedModel, store: Path, precisions: Sequence[Precision]
+) -> None:
+    if not (store / MANIFEST).exists():
+        return
+    for record in ModelStore(store).records:
+        stays = record.model == model and record.precision not in precisions
+        if stays and record.training != trained.run:
+            raise GateError(
+                f"{record.name} in the store comes from another training: publish it as well, or "
+                "the precisions could not be compared."
+            )
 
 
 def _record(

@@ -36,6 +36,10 @@ class Recipe(BaseModel):
         default="float32",
         description="type of the training arithmetic; the weights stay float32",
     )
+    activations: Literal["exact", "int8"] = Field(
+        default="exact",
+        description="int8: train with ReLU6 rounded to 8 bits, so that quantization costs less",
+    )
     brightness: float = Field(
         default=0, ge=0, le=1, description="random change of brightness at most, of the range"
     )
