@@ -1,0 +1,216 @@
+"""What an inference request means: pictures or ready tensors through one artifact."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from emotion import Classifier
+from emotion.classifier import FacePrediction, Prediction
+from emotion.errors import EmotionError
+from emotion.labels import EMOTIONS
+from emotion.records import ArtifactRecord
+from service.engine import DeadlineError
+from service.oip.errors import BadInferenceError
+from service.oip.messages import Message, compose, parse
+from service.oip.model import IMAGE, PIXELS, pixels_shape
+from service.oip.schemas import (
+    InferRequest,
+    InferResponse,
+    OutputParameters,
+    RequestInput,
+    RequestParameters,
+)
+from service.oip.tensors import Array, read_bytes, read_pixels, text_array
+from service.settings import Settings
+
+_Input = tuple[RequestInput, memoryview | None]
+
+
+@dataclass(frozen=True)
+class Inferred:
+    """An answer, and what is to be counted of it."""
+
+    artifact: ArtifactRecord
+    message: Message
+    milliseconds: tuple[dict[str, float], ...]  # per stage, one for each picture
+    emotions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """Rows of every output, and how they came about."""
+
+    outputs: dict[str, Array]
+    milliseconds: tuple[dict[str, float], ...]
+    detector: str | None = None
+
+
+def answer(
+    classifier: Classifier,
+    record: ArtifactRecord,
+    body: bytes,
+    header: str | None,
+    settings: Settings,
+) -> Inferred:
+    """Answer one request's body; see ``parse`` for ``header``.
+
+    Raises:
+        BadInferenceError: not a request that this model takes.
+        DeadlineError: its pictures take too long together.
+        The errors of Classifier.predict, with the index of the image at fault.
+    """
+    request, inputs = parse(body, header)
+    tensor, raw = _only(inputs)
+    _check(tensor, record, settings.max_batch)
+    wanted = _wanted(request, tensor.name)
+    if tensor.name == IMAGE:
+        answers = _from_images(classifier, record, read_bytes(tensor, raw), request, settings)
+    else:
+        answers = _from_pixels(classifier, record, read_pixels(tensor, raw))
+    response = InferResponse(
+        model_name=record.model,
+        model_version=record.version,
+        id=request.id,
+        parameters={"precision": record.precision}
+        | ({"detector": answers.detector} if answers.detector else {}),
+        outputs=[],
+    )
+    return Inferred(
+        artifact=record,
+        message=compose(response, list(_chosen(request, wanted, answers.outputs))),
+        milliseconds=answers.milliseconds,
+        emotions=tuple(label.decode() for label in answers.outputs["emotion"]),
+    )
+
+
+def _only(inputs: list[_Input]) -> _Input:
+    names = [tensor.name for tensor, _ in inputs]
+    if len(names) != 1 or names[0] not in (IMAGE, PIXELS):
+        shown = ", ".join(names)[:100] or "none"
+        raise BadInferenceError(
+            f"Send exactly one input, `{IMAGE}` or `{PIXELS}`. The inputs were: {shown}."
+        )
+    parameters = inputs[0][0].parameters
+    if parameters and parameters.shared_memory_region is not None:
+        raise BadInferenceError("Shared memory is not served: send the tensor itself.")
+    return inputs[0]
+
+
+def _check(tensor: RequestInput, record: ArtifactRecord, most: int) -> None:
+    image = tensor.name == IMAGE
+    datatype, shape = ("BYTES", [-1]) if image else ("UINT8", pixels_shape(record))
+    if tensor.datatype != datatype:
+        raise BadInferenceError(
+            f"{tensor.name} has the datatype {datatype}, not {tensor.datatype[:20]}."
+        )
+    given = tensor.shape[1:]
+    if not tensor.shape or (given != shape[1:] and not (image and given == [1])):
+        raise BadInferenceError(f"{tensor.name} has the shape {shape}, not {tensor.shape}.")
+    if not 1 <= tensor.shape[0] <= most:
+        raise BadInferenceError(
+            f"{tensor.name} takes 1 to {most} at once, not {tensor.shape[0]}: split the request."
+        )
+
+
+def _wanted(request: InferRequest, given: str) -> list[tuple[str, OutputParameters]]:
+    """Name the outputs that are asked for, those that this input can give being all."""
+    all_of_them = ["probabilities", "emotion"] + ["box", "image_index"] * (given == IMAGE)
+    if not request.outputs:
+        return [(name, OutputParameters()) for name in all_of_them]
+    wanted = [(o.name, o.parameters or OutputParameters()) for o in request.outputs]
+    names = [name for name, _ in wanted]
+    for name, parameters in wanted:
+        if name not in all_of_them:
+            known = ", ".join(all_of_them)
+            raise BadInferenceError(
+                f"There is no output {name[:100]} for the input {given}. There are: {known}."
+            )
+        if names.count(name) > 1:
+            raise BadInferenceError(f"The output {name} is asked for more than once.")
+        if parameters.shared_memory_region is not None:
+            raise BadInferenceError("Shared memory is not served: take the output itself.")
+        if parameters.classification and name != "probabilities":
+            raise BadInferenceError("Only the output probabilities can be classified.")
+    return wanted
+
+
+def _from_images(
+    classifier: Classifier,
+    record: ArtifactRecord,
+    images: list[bytes],
+    request: InferRequest,
+    settings: Settings,
+) -> _Answers:
+    until = time.perf_counter() + settings.deadline_seconds
+    options = request.parameters or RequestParameters()
+    predictions = []
+    for index, image in enumerate(images):
+        if time.perf_counter() > until:  # nobody waits for the answer any more
+            raise DeadlineError("No answer in time: send fewer pictures at once.")
+        try:
+            prediction = classifier.predict(
+                image,
+                record.model,
+                record.precision,
+                faces=options.faces,
+                no_face=options.no_face,
+                detector=options.detector,
+            )
+        except EmotionError as error:
+            raise type(error)(f"{IMAGE}[{index}]: {error}") from error
+        predictions.append(prediction)
+    rows = [(index, p, face) for index, p in enumerate(predictions) for face in p.faces]
+    outputs = _outputs(np.stack([face.probabilities for _, _, face in rows]))
+    outputs["box"] = np.array([_box(p, face) for _, p, face in rows], np.int32)
+    outputs["image_index"] = np.array([index for index, _, _ in rows], np.int32)
+    return _Answers(
+        outputs, tuple(p.milliseconds for p in predictions), predictions[0].image.detector
+    )
+
+
+def _from_pixels(classifier: Classifier, record: ArtifactRecord, pixels: Array) -> _Answers:
+    artifact = classifier.registry.get(record.model, record.precision)
+    start = time.perf_counter()
+    outputs = _outputs(artifact.run(pixels))
+    return _Answers(outputs, ({"inference": 1000 * (time.perf_counter() - start)},))
+
+
+def _outputs(probabilities: Array) -> dict[str, Array]:
+    emotions = [EMOTIONS[index] for index in probabilities.argmax(axis=1)]
+    return {
+        "probabilities": probabilities,
+        "emotion": text_array(emotions, (len(probabilities),)),
+    }
+
+
+def _box(prediction: Prediction, face: FacePrediction) -> tuple[int, int, int, int]:
+    """X, y, width, height in the upright picture; all of it where it was taken as the face."""
+    image = prediction.image
+    if face.face is None:
+        return 0, 0, image.width, image.height
+    box = face.face.box.clipped(image.width, image.height)
+    return box.x, box.y, box.width, box.height
+
+
+def _chosen(
+    request: InferRequest, wanted: list[tuple[str, OutputParameters]], outputs: dict[str, Array]
+) -> Iterator[tuple[str, Array, bool]]:
+    binary = bool(request.parameters and request.parameters.binary_data_output)
+    for name, parameters in wanted:
+        array = outputs[name]
+        if parameters.classification:
+            array = _classes(array, parameters.classification)
+        yield name, array, binary if parameters.binary_data is None else parameters.binary_data
+
+
+def _classes(probabilities: Array, count: int) -> Array:
+    """Name the most probable classes, as the classification extension writes them."""
+    order = np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
+    text = [
+        f"{row[index]:.6f}:{index}:{EMOTIONS[index]}"
+        for row, best in zip(probabilities, order, strict=True)
+        for index in best
+    ]
+    return text_array(text, order.shape)
