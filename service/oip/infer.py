@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -42,6 +43,7 @@ class Inferred:
 class _Answers:
     """Rows of every output, and how they came about."""
 
+    artifact: ArtifactRecord
     outputs: dict[str, Array]
     milliseconds: tuple[dict[str, float], ...]
     detector: str | None = None
@@ -61,7 +63,7 @@ def answer(
         DeadlineError: its pictures take too long together.
         The errors of Classifier.predict, with the index of the image at fault.
     """
-    request, inputs = parse(body, header)
+    request, inputs = parse(body, header, settings.max_batch * prod(record.input.shape))
     tensor, raw = _only(inputs)
     _check(tensor, record, settings.max_batch)
     wanted = _wanted(request, tensor.name)
@@ -70,15 +72,15 @@ def answer(
     else:
         answers = _from_pixels(classifier, record, read_pixels(tensor, raw))
     response = InferResponse(
-        model_name=record.model,
-        model_version=record.version,
+        model_name=answers.artifact.model,
+        model_version=answers.artifact.version,
         id=request.id,
-        parameters={"precision": record.precision}
+        parameters={"precision": answers.artifact.precision}
         | ({"detector": answers.detector} if answers.detector else {}),
         outputs=[],
     )
     return Inferred(
-        artifact=record,
+        artifact=answers.artifact,
         message=compose(response, list(_chosen(request, wanted, answers.outputs))),
         milliseconds=answers.milliseconds,
         emotions=tuple(label.decode() for label in answers.outputs["emotion"]),
@@ -166,7 +168,10 @@ def _from_images(
     outputs["box"] = np.array([_box(p, face) for _, p, face in rows], np.int32)
     outputs["image_index"] = np.array([index for index, _, _ in rows], np.int32)
     return _Answers(
-        outputs, tuple(p.milliseconds for p in predictions), predictions[0].image.detector
+        predictions[0].artifact,
+        outputs,
+        tuple(p.milliseconds for p in predictions),
+        predictions[0].image.detector,
     )
 
 
@@ -174,7 +179,8 @@ def _from_pixels(classifier: Classifier, record: ArtifactRecord, pixels: Array) 
     artifact = classifier.registry.get(record.model, record.precision)
     start = time.perf_counter()
     outputs = _outputs(artifact.run(pixels))
-    return _Answers(outputs, ({"inference": 1000 * (time.perf_counter() - start)},))
+    milliseconds = {"inference": 1000 * (time.perf_counter() - start)}
+    return _Answers(artifact.record, outputs, (milliseconds,))
 
 
 def _outputs(probabilities: Array) -> dict[str, Array]:

@@ -15,6 +15,7 @@ from service.oip.tensors import Array, datatype_of, to_binary, to_json
 
 HEADER = "Inference-Header-Content-Length"
 _MAX_DIGITS = 12
+_MAX_OTHER_COMMAS = 1000
 
 
 @dataclass(frozen=True)
@@ -26,18 +27,24 @@ class Message:
 
 
 def parse(
-    body: bytes, header: str | None
+    body: bytes, header: str | None, most_values: int
 ) -> tuple[InferRequest, list[tuple[RequestInput, memoryview | None]]]:
     """Read a request and find each input's binary data.
 
     Args:
         body: the HTTP body.
         header: the header Inference-Header-Content-Length, if there is one.
+        most_values: how many values the JSON object may have in its lists.
 
     Raises:
         BadInferenceError: not a request of the protocol.
     """
     length = len(body) if header is None else _json_length(header, len(body))
+    # The JSON parser holds Python's lock until its end, and a value takes 20 times its text.
+    if body.count(b",", 0, length) > most_values + _MAX_OTHER_COMMAS:
+        raise BadInferenceError(
+            f"The JSON object has more than {most_values} values: send fewer tensors at once."
+        )
     try:
         request = InferRequest.model_validate_json(body[:length])
     except ValidationError as error:
