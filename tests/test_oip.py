@@ -218,7 +218,7 @@ def test_counts_have_closed_labels_and_logs_no_answers(
         count(server, photo, collage)
         server.stop()
         text = server.log.read_text()
-    assert "secret" not in text.replace('"path": "/v2/models/secret', "")
+    assert "secret" not in text
     assert not any(emotion in text for emotion in EMOTIONS)
     assert base64.b64encode(photo[:30]).decode() not in text
 
@@ -229,8 +229,8 @@ def count(server: Server, photo: bytes, collage: bytes) -> None:
 
     assert post(image(photo, collage, parameters={"faces": "all"}, id="secret-id")) == 200
     assert post(pixels(shape=[2, 96, 96, 3], data=[9] * 2 * 27648)) == 200
-    assert post(image(photo, no="secret-key"), "/v2/models/secret-model/infer") == 404
-    assert post(image(photo), "/v2/models/mobilenet/versions/secret-version/infer") == 404
+    assert post(image(photo, no="secret-key"), "/v2/models/other-model/infer") == 404
+    assert post(image(photo), "/v2/models/mobilenet/versions/other-version/infer") == 404
     assert post(image(b"secret-body")) == 415
     counted = scrape(server.url)
     routes = {dict(labels).get("route") for name, labels in counted if "requests" in name}
@@ -239,7 +239,7 @@ def count(server: Server, photo: bytes, collage: bytes) -> None:
         "/v2/models/{model}/infer",
         "/v2/models/{model}/versions/{version}/infer",
     }
-    assert "secret" not in repr(counted)
+    assert "other-" not in repr(counted)
     assert sample(server.url, "emotion_stage_seconds_count", stage="decode") == 2
     assert sample(server.url, "emotion_stage_seconds_count", stage="total") == 2
     artifact = {"model": "mobilenet", "precision": "int8"}
