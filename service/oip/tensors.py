@@ -78,9 +78,9 @@ def to_json(array: Array) -> list[Any]:
 
 def text_array(text: list[str], shape: tuple[int, ...]) -> Array:
     """Return text as a BYTES tensor of that shape."""
-    array = np.empty(shape, np.object_)
-    array.flat = [element.encode() for element in text]
-    return array
+    array = np.empty(len(text), np.object_)
+    array[:] = [element.encode() for element in text]
+    return array.reshape(shape)
 
 
 def _split(name: str, raw: memoryview, count: int) -> list[bytes]:
