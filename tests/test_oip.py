@@ -148,7 +148,7 @@ def test_probes_and_documentation(http: httpx.Client) -> None:
     assert ready == {"name": "mobilenet", "ready": True}
     paths = http.get("/openapi.json").json()["paths"]
     versioned = paths["/v2/models/{model}/versions/{version}/infer"]["post"]
-    assert [p["name"] for p in versioned["parameters"] if p["in"] == "path"] == ["version", "model"]
+    assert [p["name"] for p in versioned["parameters"] if p["in"] == "path"] == ["model", "version"]
     assert set(versioned["responses"]) >= {"200", "400", "404", "413", "415", "422", "503", "504"}
 
 

@@ -101,7 +101,7 @@ def understood(body: bytes, header: str | None) -> None:
 
 
 @given(messages())
-@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_body_is_understood_or_refused(message: tuple[bytes, str | None]) -> None:
     try:
         understood(*message)
@@ -211,7 +211,7 @@ def test_too_many_values_are_refused_unparsed() -> None:
 
 @given(messages())
 @settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_a_live_service_answers_no_body_with_its_own_mistake(
     http: httpx.Client, message: tuple[bytes, str | None]

@@ -15,7 +15,7 @@ from emotion.records import ArtifactRecord
 from service.engine import DeadlineError
 from service.oip.errors import BadInferenceError
 from service.oip.messages import Message, compose, parse
-from service.oip.model import IMAGE, PIXELS, pixels_shape
+from service.oip.model import IMAGE, PIXELS, find, pixels_shape
 from service.oip.schemas import (
     InferRequest,
     InferResponse,
@@ -51,18 +51,21 @@ class _Answers:
 
 def answer(
     classifier: Classifier,
-    record: ArtifactRecord,
+    model: str,
+    version: str | None,
     body: bytes,
     header: str | None,
     settings: Settings,
 ) -> Inferred:
-    """Answer one request's body; see ``parse`` for ``header``.
+    """Answer one request's body; see ``find`` for the version and ``parse`` for the header.
 
     Raises:
+        UnknownArtifactError: no such model or version.
         BadInferenceError: not a request that this model takes.
         DeadlineError: its pictures take too long together.
         The errors of Classifier.predict, with the index of the image at fault.
     """
+    record = find(classifier.store, model, version)
     request, inputs = parse(body, header, settings.max_batch * prod(record.input.shape))
     tensor, raw = _only(inputs)
     _check(tensor, record, settings.max_batch)

@@ -31,9 +31,10 @@ def find(store: ModelStore, model: str, version: str | None) -> ArtifactRecord:
     )
 
 
-def describe(store: ModelStore, record: ArtifactRecord) -> ModelMetadata:
-    """Describe one version of a model."""
-    records = _of(store, record.model)
+def describe(store: ModelStore, model: str, version: str | None) -> ModelMetadata:
+    """Describe one version of a model; raises as ``find``."""
+    record = find(store, model, version)
+    records = _of(store, model)
     return ModelMetadata(
         name=record.model,
         versions=[*(r.precision for r in records), *(r.version for r in records)],

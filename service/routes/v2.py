@@ -4,7 +4,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 
-from emotion.records import ArtifactRecord
 from service.oip import schemas
 from service.oip.infer import answer
 from service.oip.messages import HEADER
@@ -33,20 +32,22 @@ _BODY = {
 
 
 def _errors(*statuses: int) -> dict[int | str, dict[str, object]]:
-    return {s: {"model": schemas.InferError, "description": _ERRORS[s]} for s in statuses}
+    described: dict[int | str, str] = {status: _ERRORS[status] for status in statuses}
+    described["default"] = "Any other error."
+    return {s: {"model": schemas.InferError, "description": d} for s, d in described.items()}
 
 
-def _record(model: str, request: Request, runtime: RuntimeDep) -> ArtifactRecord:
-    return find(runtime.classifier.store, model, request.path_params.get("version"))
-
-
-def _version(
+def _documented(
     version: Annotated[str, Path(description="a precision, or 12 hex digits of a content")],
 ) -> None:
-    """Document the path parameter that ``_record`` reads where there is one."""
+    """Document the path parameter that ``_version`` reads where there is one."""
 
 
-RecordDep = Annotated[ArtifactRecord, Depends(_record)]
+def _version(request: Request) -> str | None:
+    return request.path_params.get("version")
+
+
+VersionDep = Annotated[str | None, Depends(_version)]
 router = APIRouter(tags=["open inference protocol"], prefix="/v2")
 
 
@@ -72,22 +73,24 @@ def ready(runtime: RuntimeDep, response: Response) -> schemas.ServerReady:
     return schemas.ServerReady(ready=status != "unavailable")
 
 
-def metadata(record: RecordDep, runtime: RuntimeDep) -> schemas.ModelMetadata:
+def metadata(model: str, version: VersionDep, runtime: RuntimeDep) -> schemas.ModelMetadata:
     """Describe a model's inputs and outputs; a version is a precision or a content version."""
-    return describe(runtime.classifier.store, record)
+    return describe(runtime.classifier.store, model, version)
 
 
-async def model_ready(record: RecordDep, runtime: RuntimeDep) -> schemas.ModelReady:
+async def model_ready(model: str, version: VersionDep, runtime: RuntimeDep) -> schemas.ModelReady:
     """Say that a model can answer, loading it if need be."""
     registry = runtime.classifier.registry
+    record = find(registry.store, model, version)
     if record not in registry.loaded:
         await runtime.engine.run(lambda: registry.get(record.model, record.precision))
-    return schemas.ModelReady(name=record.model)
+    return schemas.ModelReady(name=model)
 
 
 async def infer(
     body: Annotated[bytes, Depends(read_body)],
-    record: RecordDep,
+    model: str,
+    version: VersionDep,
     runtime: RuntimeDep,
     request: Request,
 ) -> Response:
@@ -98,7 +101,12 @@ async def infer(
     """
     inferred, timing = await runtime.engine.run(
         lambda: answer(
-            runtime.classifier, record, body, request.headers.get(HEADER), runtime.settings
+            runtime.classifier,
+            model,
+            version,
+            body,
+            request.headers.get(HEADER),
+            runtime.settings,
         )
     )
     runtime.metrics.inferred(
@@ -114,13 +122,13 @@ async def infer(
     )
 
 
-for _path, _documented in (
+for _path, _more in (
     ("/models/{model}", []),
-    ("/models/{model}/versions/{version}", [Depends(_version)]),
+    ("/models/{model}/versions/{version}", [Depends(_documented)]),
 ):
-    router.add_api_route(_path, metadata, responses=_errors(404), dependencies=_documented)
+    router.add_api_route(_path, metadata, responses=_errors(404), dependencies=_more)
     router.add_api_route(
-        f"{_path}/ready", model_ready, responses=_errors(404, 503, 504), dependencies=_documented
+        f"{_path}/ready", model_ready, responses=_errors(404, 503, 504), dependencies=_more
     )
     router.add_api_route(
         f"{_path}/infer",
@@ -129,5 +137,5 @@ for _path, _documented in (
         response_model=schemas.InferResponse,
         responses=_errors(*_ERRORS),
         openapi_extra={"requestBody": _BODY},
-        dependencies=_documented,
+        dependencies=_more,
     )
