@@ -192,7 +192,8 @@ def test_a_damaged_artifact_is_not_ready(
     with start_server(store=store, preload="none") as lame:
         model = f"{lame.url}/v2/models/mobilenet"
         assert "is damaged" in error_of(httpx.get(f"{model}/ready"), 503)
-        error_of(httpx.post(f"{model}/versions/int8/infer", json=image(photo)), 503)
+        said = error_of(httpx.post(f"{model}/versions/int8/infer", json=image(photo)), 503)
+        assert said.startswith("mobilenet/int8: ")
         assert httpx.get(f"{model}/versions/float16/ready").json()["ready"] is True
         assert httpx.post(f"{model}/versions/float16/infer", json=image(photo)).status_code == 200
         assert httpx.get(f"{lame.url}/v2/health/ready").json()["ready"] is True

@@ -1,7 +1,6 @@
 """What an inference request means: pictures or ready tensors through one artifact."""
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 
@@ -10,20 +9,19 @@ import numpy as np
 from emotion import Classifier
 from emotion.classifier import FacePrediction, Prediction
 from emotion.errors import EmotionError
-from emotion.labels import EMOTIONS
 from emotion.records import ArtifactRecord
 from service.engine import DeadlineError
 from service.oip.errors import BadInferenceError
 from service.oip.messages import Message, compose, parse
 from service.oip.model import IMAGE, PIXELS, find, pixels_shape
+from service.oip.outputs import chosen_outputs, rows_of, wanted_outputs
 from service.oip.schemas import (
     InferRequest,
     InferResponse,
-    OutputParameters,
     RequestInput,
     RequestParameters,
 )
-from service.oip.tensors import Array, read_bytes, read_pixels, text_array
+from service.oip.tensors import Array, read_bytes, read_pixels
 from service.settings import Settings
 
 _Input = tuple[RequestInput, memoryview | None]
@@ -69,7 +67,7 @@ def answer(
     request, inputs = parse(body, header, settings.max_batch * prod(record.input.shape))
     tensor, raw = _only(inputs)
     _check(tensor, record, settings.max_batch)
-    wanted = _wanted(request, tensor.name)
+    wanted = wanted_outputs(request, tensor.name)
     if tensor.name == IMAGE:
         answers = _from_images(classifier, record, read_bytes(tensor, raw), request, settings)
     else:
@@ -84,7 +82,7 @@ def answer(
     )
     return Inferred(
         artifact=answers.artifact,
-        message=compose(response, list(_chosen(request, wanted, answers.outputs))),
+        message=compose(response, list(chosen_outputs(request, wanted, answers.outputs))),
         milliseconds=answers.milliseconds,
         emotions=tuple(label.decode() for label in answers.outputs["emotion"]),
     )
@@ -119,28 +117,6 @@ def _check(tensor: RequestInput, record: ArtifactRecord, most: int) -> None:
         )
 
 
-def _wanted(request: InferRequest, given: str) -> list[tuple[str, OutputParameters]]:
-    """Name the outputs that are asked for, those that this input can give being all."""
-    all_of_them = ["probabilities", "emotion"] + ["box", "image_index"] * (given == IMAGE)
-    if not request.outputs:
-        return [(name, OutputParameters()) for name in all_of_them]
-    wanted = [(o.name, o.parameters or OutputParameters()) for o in request.outputs]
-    names = [name for name, _ in wanted]
-    for name, parameters in wanted:
-        if name not in all_of_them:
-            known = ", ".join(all_of_them)
-            raise BadInferenceError(
-                f"There is no output {name[:100]} for the input {given}. There are: {known}."
-            )
-        if names.count(name) > 1:
-            raise BadInferenceError(f"The output {name} is asked for more than once.")
-        if parameters.shared_memory_region is not None:
-            raise BadInferenceError("Shared memory is not served: take the output itself.")
-        if parameters.classification and name != "probabilities":
-            raise BadInferenceError("Only the output probabilities can be classified.")
-    return wanted
-
-
 def _from_images(
     classifier: Classifier,
     record: ArtifactRecord,
@@ -150,6 +126,7 @@ def _from_images(
 ) -> _Answers:
     until = time.perf_counter() + settings.deadline_seconds
     options = request.parameters or RequestParameters()
+    classifier.registry.get(record.model, record.precision)  # its errors are no image's
     predictions = []
     for index, image in enumerate(images):
         if time.perf_counter() > until:  # nobody waits for the answer any more
@@ -167,7 +144,7 @@ def _from_images(
             raise type(error)(f"{IMAGE}[{index}]: {error}") from error
         predictions.append(prediction)
     rows = [(index, p, face) for index, p in enumerate(predictions) for face in p.faces]
-    outputs = _outputs(np.stack([face.probabilities for _, _, face in rows]))
+    outputs = rows_of(np.stack([face.probabilities for _, _, face in rows]))
     outputs["box"] = np.array([_box(p, face) for _, p, face in rows], np.int32)
     outputs["image_index"] = np.array([index for index, _, _ in rows], np.int32)
     return _Answers(
@@ -181,17 +158,9 @@ def _from_images(
 def _from_pixels(classifier: Classifier, record: ArtifactRecord, pixels: Array) -> _Answers:
     artifact = classifier.registry.get(record.model, record.precision)
     start = time.perf_counter()
-    outputs = _outputs(artifact.run(pixels))
+    outputs = rows_of(artifact.run(pixels))
     milliseconds = {"inference": 1000 * (time.perf_counter() - start)}
     return _Answers(artifact.record, outputs, (milliseconds,))
-
-
-def _outputs(probabilities: Array) -> dict[str, Array]:
-    emotions = [EMOTIONS[index] for index in probabilities.argmax(axis=1)]
-    return {
-        "probabilities": probabilities,
-        "emotion": text_array(emotions, (len(probabilities),)),
-    }
 
 
 def _box(prediction: Prediction, face: FacePrediction) -> tuple[int, int, int, int]:
@@ -201,25 +170,3 @@ def _box(prediction: Prediction, face: FacePrediction) -> tuple[int, int, int, i
         return 0, 0, image.width, image.height
     box = face.face.box.clipped(image.width, image.height)
     return box.x, box.y, box.width, box.height
-
-
-def _chosen(
-    request: InferRequest, wanted: list[tuple[str, OutputParameters]], outputs: dict[str, Array]
-) -> Iterator[tuple[str, Array, bool]]:
-    binary = bool(request.parameters and request.parameters.binary_data_output)
-    for name, parameters in wanted:
-        array = outputs[name]
-        if parameters.classification:
-            array = _classes(array, parameters.classification)
-        yield name, array, binary if parameters.binary_data is None else parameters.binary_data
-
-
-def _classes(probabilities: Array, count: int) -> Array:
-    """Name the most probable classes, as the classification extension writes them."""
-    order = np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
-    text = [
-        f"{row[index]:.6f}:{index}:{EMOTIONS[index]}"
-        for row, best in zip(probabilities, order, strict=True)
-        for index in best
-    ]
-    return text_array(text, order.shape)
