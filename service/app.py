@@ -13,8 +13,9 @@ from starlette.middleware import Middleware
 from service.access import AccessMiddleware
 from service.logs import configure_logs
 from service.metrics import Metrics
+from service.oip.schemas import request_schemas
 from service.problems import add_problem_handlers
-from service.routes import compare, health, metrics, models, predict
+from service.routes import compare, health, metrics, models, predict, v2
 from service.runtime import Runtime
 from service.schemas import Problem
 from service.settings import Settings
@@ -47,7 +48,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         ],
     )
     app.state.metrics = counted
-    for route in (predict, compare, models, health, metrics):
+    for route in (predict, compare, models, v2, health, metrics):
         app.include_router(route.router)
     patch_fastapi(app)  # /docs, from files of its own
     add_problem_handlers(app)
@@ -59,4 +60,5 @@ def _with_problem_schema(app: FastAPI) -> dict[str, Any]:
     """Complete the OpenAPI document: FastAPI adds the schemas of answers, but not of errors."""
     document = FastAPI.openapi(app)
     document["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+    document["components"]["schemas"] |= request_schemas()
     return document

@@ -1,6 +1,7 @@
 """Prometheus metrics. Label values come from closed sets, so that no client can add series."""
 
 import os
+from collections.abc import Sequence
 
 from prometheus_client import (
     CollectorRegistry,
@@ -89,9 +90,21 @@ class Metrics:
 
     def prediction(self, prediction: Prediction, timing: Timing) -> None:
         """Record a /predict."""
-        self._stages(prediction.milliseconds | vars(timing))
         emotions = [face.emotion for face in prediction.faces]
-        self._inference(prediction.artifact, prediction.milliseconds["inference"], emotions)
+        self.inferred(prediction.artifact, [prediction.milliseconds], emotions, timing)
+
+    def inferred(
+        self,
+        artifact: ArtifactRecord,
+        milliseconds: Sequence[dict[str, float]],
+        emotions: Sequence[str],
+        timing: Timing,
+    ) -> None:
+        """Record a request for one artifact; ``milliseconds`` are per stage, for each picture."""
+        for picture in milliseconds:
+            self._stages(picture)
+        self._stages(vars(timing))
+        self._inference(artifact, sum(picture["inference"] for picture in milliseconds), emotions)
 
     def comparison(self, comparison: Comparison, timing: Timing) -> None:
         """Record a /compare; of an artifact's repeats, the median counts, once."""
@@ -105,7 +118,7 @@ class Metrics:
             self._stage_seconds.labels(stage).observe(spent / 1000)
 
     def _inference(
-        self, artifact: ArtifactRecord, milliseconds: float, emotions: list[str]
+        self, artifact: ArtifactRecord, milliseconds: float, emotions: Sequence[str]
     ) -> None:
         self.loaded(artifact)
         labels = (artifact.model, artifact.precision)

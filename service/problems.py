@@ -14,6 +14,8 @@ from starlette.requests import ClientDisconnect
 
 from emotion import errors
 from service.engine import DeadlineError, OverloadedError
+from service.oip.errors import BadInferenceError
+from service.oip.schemas import InferError
 from service.schemas import Problem
 from service.upload import (
     BadUploadError,
@@ -37,6 +39,7 @@ class _Kind:
 
 KINDS: dict[type[errors.EmotionError], _Kind] = {
     BadUploadError: _Kind(400, "bad-upload", "Not exactly one image in the request"),
+    BadInferenceError: _Kind(400, "bad-inference", "Not an inference request for this model"),
     errors.UnreadableImageError: _Kind(400, "unreadable-image", "The image cannot be decoded"),
     errors.ImageTooSmallError: _Kind(400, "image-too-small", "The image has too few pixels"),
     errors.UnknownArtifactError: _Kind(404, "unknown-artifact", "No such model or precision"),
@@ -116,6 +119,8 @@ def _answer(
     request: Request, kind: _Kind, detail: str, headers: dict[str, str] | None = None
 ) -> JSONResponse:
     request.app.state.metrics.problem(kind.name)
+    if f"{request.url.path}/".startswith("/v2/"):  # the protocol has its own form of errors
+        return JSONResponse(InferError(error=detail).model_dump(), kind.status, headers)
     problem = Problem(
         type=f"urn:problem-type:emotion:{kind.name}",
         title=kind.title,

@@ -52,6 +52,9 @@ class Settings(BaseSettings):
         description="most pixels of one image, 89 million at most; one being decoded takes up to "
         "30 bytes a pixel",
     )
+    max_batch: int = Field(
+        default=32, ge=1, description="images or ready tensors in one request to `/v2`"
+    )
     max_waiting: int = Field(
         default=64, ge=0, description="requests that may wait for a thread; more get 503"
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Annotated, TypeAlias
 
 from fastapi import Depends, Request
@@ -44,11 +44,21 @@ async def read_image(request: Request) -> bytes:
         UnsupportedBodyError: another content type.
         UploadTimeoutError: not complete within the setting ``upload_seconds``.
     """
+    return await _receive(request, _read_image)
+
+
+async def read_body(request: Request) -> bytes:
+    """Return a request's body as it is, whatever its type; raises as ``read_image``."""
+    return await _receive(request, _read_all)
+
+
+async def _receive(request: Request, read: Callable[[Headers, Body], Awaitable[bytes]]) -> bytes:
     settings: Settings = request.app.state.runtime.settings
+    declared = int(request.headers.get("content-length", "0"))
     stream = request.stream()
     try:
         async with asyncio.timeout(settings.upload_seconds):
-            return await _read(request.headers, stream, settings.max_body_bytes)
+            return await read(request.headers, _limited(stream, declared, settings.max_body_bytes))
     except TimeoutError as error:
         raise UploadTimeoutError(
             f"The body did not arrive within {settings.upload_seconds:g} seconds: send it again, "
@@ -59,9 +69,17 @@ async def read_image(request: Request) -> bytes:
         raise
 
 
-async def _read(headers: Headers, stream: Body, limit: int) -> bytes:
+async def _read_all(headers: Headers, body: Body) -> bytes:
+    coding = headers.get("content-encoding", "identity")
+    if coding.strip().lower() != "identity":
+        raise UnsupportedBodyError(
+            f"The content encoding {coding[:100]} is not served: send the body uncompressed."
+        )
+    return b"".join([chunk async for chunk in body])
+
+
+async def _read_image(headers: Headers, body: Body) -> bytes:
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-    body = _limited(stream, int(headers.get("content-length", "0")), limit)
     if kind == "multipart/form-data":
         return await _from_form(headers, body)
     if kind in ("", "application/octet-stream") or kind.startswith("image/"):
