@@ -29,6 +29,10 @@ class NoFaceError(EmotionError):
     """The detector found no face."""
 
 
+class UnknownFaceError(EmotionError):
+    """The image has fewer faces than the number of the one asked for."""
+
+
 class UnknownArtifactError(EmotionError):
     """No artifact of that model and precision is in the store."""
 

@@ -46,6 +46,7 @@ KINDS: dict[type[errors.EmotionError], _Kind] = {
     UnsupportedBodyError: _Kind(415, "unsupported-body", "The content type is not served"),
     errors.UnsupportedFormatError: _Kind(415, "unsupported-format", "Not a served image format"),
     errors.NoFaceError: _Kind(422, "no-face", "No face was found"),
+    errors.UnknownFaceError: _Kind(422, "unknown-face", "The image has fewer faces"),
     errors.ArtifactUnavailableError: _Kind(503, "artifact-unavailable", "The artifact cannot run"),
     errors.DetectorMissingError: _Kind(503, "detector-missing", "The detector cannot run"),
     OverloadedError: _Kind(503, "overloaded", "Too many requests at once"),

@@ -6,6 +6,7 @@ from asgi_correlation_id import correlation_id
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
+from emotion import errors
 from emotion.classifier import NoFace
 from emotion.detectors import DetectorName
 from service.problems import problem_responses
@@ -32,6 +33,11 @@ class CompareQuery(BaseModel):
     faces: Literal["largest", "whole"] = Field(
         default="largest", description="the largest face, or the whole picture"
     )
+    face: int = Field(
+        default=0,
+        ge=0,
+        description="another face than the largest: its place in /predict's answer to faces=all",
+    )
     no_face: NoFace = Field(
         default="error", description="where no face is found: 422, or take the whole picture"
     )
@@ -42,7 +48,7 @@ class CompareQuery(BaseModel):
 
 @router.post(
     "/compare",
-    responses=problem_responses(*IMAGE_ERRORS),
+    responses=problem_responses(*IMAGE_ERRORS, errors.UnknownFaceError),
     openapi_extra={"requestBody": REQUEST_BODY},
 )
 async def compare(
@@ -56,6 +62,7 @@ async def compare(
             _split(query.precisions),
             repeats=query.repeats,
             faces=query.faces,
+            face=query.face,
             no_face=query.no_face,
             detector=query.detector,
         )
