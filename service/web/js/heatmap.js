@@ -26,11 +26,10 @@ export function draw(canvas, picture, grid, reach) {
 export function place(grid) {
   const flat = grid.flat();
   const index = flat.indexOf(Math.max(...flat));
-  const third = (position) => Math.min(2, Math.floor((3 * (position + 0.5)) / grid.length));
+  const third = (position) => ((at) => (at < 0.42 ? 0 : at < 0.58 ? 1 : 2))((position + 0.5) / grid.length);
   const row = ["upper", "middle", "lower"][third(Math.floor(index / grid.length))];
-  const column = ["left", "", "right"][third(index % grid.length)];
-  const where = `${row} ${column}`.trim();
-  return { drop: flat[index], where: where === "middle" ? "middle of the face" : `${where} part of the face` };
+  const column = ["left", "middle", "right"][third(index % grid.length)];
+  return { drop: flat[index], where: row === column ? "middle" : `${row} ${column}` };
 }
 
 /** Pearson's r; NaN where one side does not vary. */

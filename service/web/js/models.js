@@ -3,7 +3,7 @@
 import { artifacts, getJson, getText } from "./api.js";
 import { $, el } from "./dom.js";
 import { showProblem, withProgress } from "./feedback.js";
-import { megabytes, milliseconds } from "./format.js";
+import { capital, megabytes, milliseconds } from "./format.js";
 import { bestRecord, RULE } from "./tradeoff.js";
 
 export async function startModels() {
@@ -42,13 +42,22 @@ function showStore(records) {
   const { metrics, latency } = records[0];
   $("store").replaceChildren(
     el("caption", {}, `${RULE} Accuracy on ${metrics.images} images (${metrics.protocol}); latency of the network alone on ${latency.machine}.`),
-    el("thead", {}, el("tr", {}, ...heads.map((head, index) => el("th", { scope: "col", class: index ? "number" : "" }, head)))),
+    el("thead", {}, el("tr", {}, ...heads.map((head, index) => el("th", { scope: "col", class: index && head !== "Version" ? "number" : "" }, head)))),
     el("tbody", {}, ...rows),
   );
 }
 
+const WORDS = {
+  confusion: "confusion matrices",
+  reliability: "reliability diagrams",
+  tradeoff: "accuracy, latency and size",
+  subject10: "over ten folds without a person on two sides",
+  random: "over the study's random split, which leaks",
+};
+
+const words = (name) => capital(name.replace(/\.\w+$/, "").split("_").map((word) => WORDS[word] ?? word).join(" "));
+
 function showReports(reports) {
-  const words = (name) => name.replace(/\.\w+$/, "").replaceAll("_", " ");
   const of = (type) => reports.filter((report) => report.media_type === type);
   const plots = of("image/png").map(({ name }) =>
     el("figure", {}, el("a", { href: `/reports/${name}` }, el("img", { src: `/reports/${name}`, alt: `Plot: ${words(name)}`, loading: "lazy" })), el("figcaption", {}, words(name))),

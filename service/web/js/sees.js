@@ -72,7 +72,7 @@ async function render(answers) {
 function sentence({ face, occlusion }) {
   const { drop, where } = place(occlusion.drops);
   if (drop < 0.005) return `${face.emotion}, ${percent(face.confidence)}: no single place matters; hiding any leaves it.`;
-  return `${face.emotion}, ${percent(face.confidence)}: rests most on the ${where}; hiding that leaves ${percent(Math.max(0, face.confidence - drop))}.`;
+  return `${face.emotion}, ${percent(face.confidence)}: rests most on the ${where} of the face; hiding that leaves ${percent(Math.max(0, face.confidence - drop))}.`;
 }
 
 function comparison([first, second]) {

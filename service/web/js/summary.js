@@ -8,7 +8,7 @@ const STAGES = ["decode", "detect", "preprocess", "queue", "inference"];
 export function showSummary(box, answer, chosen, latency) {
   const { artifacts } = answer;
   box.replaceChildren(
-    el("p", { class: "small-title" }, "The face shows"),
+    el("p", { class: "small-title" }, `${artifactName(chosen)} says`),
     el("p", { class: "verdict" }, chosen.emotion, el("span", {}, percent(chosen.confidence))),
     el("p", {}, agreement(artifacts, chosen.emotion)),
     el(

@@ -1,0 +1,83 @@
+"""A real Chromium with a camera that shows a real face."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+CAMERA_SIZE = (640, 480)
+# Quiet, and without a sandbox, which needs rights that containers lack.
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+)
+
+
+def chromium() -> str:
+    """The system's Chromium; without one the test is skipped, or fails with REQUIRE_BROWSER=1."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = next((path for name in names if (path := shutil.which(name))), None)
+    if found is None:
+        reason = "Chromium is not installed: apt-get install chromium"
+        if os.environ.get("REQUIRE_BROWSER"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return found
+
+
+def write_camera(path: Path, photo: bytes) -> None:
+    """Film a photo: a few frames of it, a little moved, as YUV4MPEG2."""
+    width, height = CAMERA_SIZE
+    picture = cv2.imdecode(np.frombuffer(photo, np.uint8), cv2.IMREAD_COLOR)
+    with path.open("wb") as file:
+        file.write(b"YUV4MPEG2 W%d H%d F30:1 Ip A1:1 C420jpeg\n" % (width, height))
+        for shift in (0, 2, 4, 6, 4, 2):
+            frame = np.full((height, width, 3), 90, np.uint8)
+            frame[:, shift : shift + height] = cv2.resize(picture, (height, height))
+            file.write(b"FRAME\n" + cv2.cvtColor(frame, cv2.COLOR_BGR2YUV_I420).tobytes())
+
+
+@contextmanager
+def launched(camera: Path) -> Iterator[Browser]:
+    """Run Chromium, its camera playing a file over and over."""
+    program = chromium()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=program, args=[*FLAGS, f"--use-file-for-fake-video-capture={camera}"]
+        )
+        yield browser
+        browser.close()
+
+
+class Watch:
+    """What a page must not do: complain, crash, or talk to another host."""
+
+    def __init__(self, page: Page, home: str) -> None:
+        self.complaints: list[str] = []
+        self.strangers: list[str] = []
+        self.refused: list[int] = []  # statuses of error answers, which Chromium logs by itself
+        page.on("console", lambda message: self._said(message.type, message.text))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("response", lambda r: self.refused.append(r.status) if r.status >= 400 else None)
+        page.on("request", lambda request: self._asked(request.url, home))
+
+    def _said(self, kind: str, text: str) -> None:
+        if kind in ("error", "warning") and not text.startswith("Failed to load resource"):
+            self.complaints.append(text)
+
+    def _asked(self, url: str, home: str) -> None:
+        if not url.startswith((home, "data:", f"blob:{home}")):
+            self.strangers.append(url)

@@ -1,0 +1,330 @@
+"""The web page in a real browser, against a real service."""
+
+import base64
+import itertools
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, Route, expect
+
+from emotion import Classifier
+from tests.browser import Watch, launched, write_camera
+from tests.conftest import Server, StartServer
+
+DESKTOP, PHONE = (1280, 860), (390, 844)
+SLOW = 20_000  # milliseconds that a busy machine may take
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory, photo: bytes) -> Iterator[Browser]:
+    camera = tmp_path_factory.mktemp("camera") / "face.y4m"
+    write_camera(camera, photo)
+    with launched(camera) as running:
+        yield running
+
+
+@pytest.fixture
+def open_page(browser: Browser, server: Server) -> Iterator[Open]:
+    """Open the page; at the end nothing may have been logged, and no other host asked."""
+    watches: list[tuple[Watch, list[int]]] = []
+    contexts = []
+
+    def opened(
+        view: str = "",
+        url: str = server.url,
+        refused: tuple[int, ...] = (),
+    ) -> Page:
+        context = browser.new_context(
+            viewport={"width": DESKTOP[0], "height": DESKTOP[1]},
+            reduced_motion="reduce",
+        )
+        context.set_default_timeout(SLOW)
+        contexts.append(context)
+        page = context.new_page()
+        watches.append((Watch(page, url), list(refused)))
+        page.goto(f"{url}/{view}")
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    for watch, refused in watches:
+        assert watch.complaints == []
+        assert watch.strangers == []
+        assert watch.refused == refused
+
+
+def try_example(page: Page, name: str) -> dict[str, object]:
+    """Try an example and return what /compare answered."""
+    with page.expect_response("**/compare?*") as answer:
+        page.get_by_role("button", name=name).click()
+    expect(page.locator("#legend")).to_be_visible(timeout=SLOW)
+    return answer.value.json()
+
+
+def give(page: Page, event: str, content: bytes, kind: str = "image/jpeg") -> None:
+    """Paste or drop a file."""
+    page.evaluate(
+        """([event, base64, type]) => {
+          const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+          const data = new DataTransfer();
+          data.items.add(new File([bytes], "given", { type }));
+          const init = { bubbles: true, cancelable: true };
+          document.body.dispatchEvent(event === "paste"
+            ? new ClipboardEvent("paste", { ...init, clipboardData: data })
+            : new DragEvent("drop", { ...init, dataTransfer: data }));
+        }""",
+        [event, base64.b64encode(content).decode(), kind],
+    )
+
+
+def names(page: Page) -> list[str]:
+    heads = page.locator("#artifacts tbody th").all_inner_texts()
+    return [head.partition("\n")[0].strip() for head in heads]
+
+
+def test_every_artifact_is_shown_side_by_side(open_page: Open) -> None:
+    page = open_page()
+    answer = try_example(page, "Portrait")
+    artifacts = answer["artifacts"]
+    assert names(page) == [f"{a['model']} {a['precision']}" for a in artifacts]
+    for row, artifact in zip(page.locator("#artifacts tbody tr").all(), artifacts, strict=True):
+        cells = row.locator("td").all_inner_texts()
+        assert cells[0].split("\n")[0] == artifact["emotion"]
+        assert cells[3] == f"{artifact['bytes'] / 1e6:.2f}"
+        shown = [float(cell) for cell in cells[5:]]
+        assert shown == [float(f"{100 * p:.1f}") for p in artifact["probabilities"].values()]
+    top = max(a["accuracy"] for a in artifacts)
+    good = [a for a in artifacts if a["accuracy"] >= top - 0.01]
+    best = min(good, key=lambda a: a["latency_ms"])
+    marked = page.locator("#artifacts tr.best th")
+    expect(marked).to_have_count(1)
+    expect(marked).to_contain_text(f"{best['model']} {best['precision']}")
+    expect(page.locator("#summary .verdict")).to_contain_text(best["emotion"])
+    changes = page.locator(".difference tbody tr")
+    assert changes.count() == 7 * len({a["model"] for a in artifacts})
+
+
+def test_columns_sort_both_ways_by_keyboard(open_page: Open) -> None:
+    page = open_page()
+    artifacts = try_example(page, "Portrait")["artifacts"]
+    by_latency = [
+        f"{a['model']} {a['precision']}" for a in sorted(artifacts, key=lambda a: a["latency_ms"])
+    ]
+    button = page.get_by_role("button", name="Latency, ms")
+    button.focus()
+    page.keyboard.press("Enter")
+    assert names(page) == by_latency
+    page.keyboard.press("Enter")  # the focus stays
+    assert names(page) == by_latency[::-1]
+    expect(page.get_by_role("columnheader", name="Latency, ms")).to_have_attribute(
+        "aria-sort", "descending"
+    )
+
+
+def test_a_face_is_picked_by_keyboard(open_page: Open, collage: bytes) -> None:
+    page = open_page()
+    page.set_input_files("#file", {"name": "three.png", "mimeType": "image/png", "buffer": collage})
+    faces = page.get_by_role("button", name=re.compile(r"Face \d of 3"))
+    expect(faces).to_have_count(3)
+    expect(page.locator("#legend")).to_be_visible(timeout=SLOW)
+    third = faces.nth(2)
+    expect(third).to_have_attribute("aria-pressed", "false")
+    with page.expect_response("**/compare?*face=2*") as answer:
+        third.focus()
+        page.keyboard.press("Enter")
+    expect(third).to_have_attribute("aria-pressed", "true")
+    box, shown = answer.value.json()["box"], third.bounding_box()
+    photo = page.locator("#photo").bounding_box()
+    assert shown
+    assert photo
+    scale = photo["width"] / 760
+    assert shown["x"] - photo["x"] == pytest.approx(scale * box["x"], abs=1)
+    assert shown["width"] == pytest.approx(scale * box["width"], abs=1)
+
+
+@pytest.mark.parametrize("event", ["paste", "drop"])
+def test_pictures_are_pasted_and_dropped(open_page: Open, photo: bytes, event: str) -> None:
+    page = open_page()
+    give(page, event, photo)
+    expect(page.locator("#summary .verdict")).to_contain_text("happy")
+
+
+def test_what_is_refused_is_explained(open_page: Open) -> None:
+    page = open_page(refused=(415, 422))
+    problem = page.locator("#picture-problem")
+    give(page, "drop", b"%PDF-1.7 not a picture", "application/pdf")
+    expect(problem).to_contain_text("JPEG")
+    page.get_by_role("button", name="No face").click()
+    expect(problem).to_contain_text("No face was found")
+    page.get_by_role("button", name="Take the whole picture").click()
+    expect(page.locator("#results")).to_be_visible()
+    expect(problem).to_be_hidden()
+    expect(page.locator("#caption")).to_contain_text("whole picture")
+
+
+def test_a_service_that_is_gone_is_named(open_page: Open, start_server: StartServer) -> None:
+    with start_server(preload="none") as gone:
+        page = open_page(url=gone.url)
+        expect(page.get_by_role("heading", level=1).first).to_be_visible()
+        gone.stop()
+        page.get_by_role("button", name="Portrait").click()
+        expect(page.locator("#picture-problem")).to_contain_text("did not answer")
+
+
+def test_what_takes_long_shows_progress(open_page: Open) -> None:
+    page = open_page()
+    held: list[Route] = []
+    page.route("**/compare?*", lambda route: held.append(route))
+    page.get_by_role("button", name="Portrait").click()
+    progress = page.get_by_role("progressbar", name="Asking every artifact")
+    expect(progress).to_be_visible()
+    held[0].continue_()
+    expect(page.locator("#results")).to_be_visible()
+    expect(progress).to_be_hidden()
+
+
+def test_what_the_network_sees(open_page: Open) -> None:
+    page = open_page()
+    with page.expect_response("**/explain?*precision=int8*") as asked:
+        try_example(page, "Portrait")
+    answer = asked.value.json()
+    for name in ("before", "after"):
+        assert page.locator(f"#{name}").evaluate("image => image.naturalWidth") == 128
+    before, after = (page.locator(f"#{n}").get_attribute("src") for n in ("before", "after"))
+    assert before == answer["crop"]["before_clahe"]
+    assert after == answer["crop"]["after_clahe"]
+    left = 100 * (answer["face"]["confidence"] - max(map(max, answer["occlusion"]["drops"])))
+    expect(page.locator("#map-1-caption")).to_contain_text("lower")  # a smile is in the mouth
+    expect(page.locator("#map-1-caption")).to_contain_text(f"leaves {left:.1f} %")
+    expect(page.locator("#sees-note")).to_contain_text("correlate")
+    picture = "canvas => canvas.toDataURL()"
+    maps = [page.locator(f"#map-{side}").evaluate(picture) for side in (0, 1)]
+    assert maps[0] != maps[1]
+    page.locator("#map-0-artifact").select_option("mobilenet/int8")
+    expect(page.locator("#sees-note")).to_contain_text("Choose another")
+    assert page.locator("#map-0").evaluate(picture) == maps[1]
+
+
+def test_the_camera_takes_a_picture(open_page: Open) -> None:
+    page = open_page()
+    page.get_by_role("button", name="Use the camera").click()
+    page.get_by_role("button", name="Take the picture").click()
+    expect(page.locator("#summary .verdict")).to_contain_text("happy")
+    expect(page.locator("#caption")).to_contain_text("480 pixels")
+    assert page.locator("#viewfinder").evaluate("video => video.srcObject") is None
+
+
+def test_live_drops_frames_instead_of_queueing(open_page: Open) -> None:
+    page = open_page("#live")
+    under_way, most, answered = set(), 0, 0
+
+    def sent(request: object) -> None:
+        nonlocal most
+        if "/predict" in request.url:
+            under_way.add(request)
+            most = max(most, len(under_way))
+
+    def done(request: object) -> None:
+        nonlocal answered
+        answered += request in under_way
+        under_way.discard(request)
+
+    page.on("request", sent)
+    page.on("requestfinished", done)
+    page.get_by_role("button", name="Start the camera").click()
+    expect(page.locator("#live-boxes .face")).to_contain_text("happy")
+    page.wait_for_function(
+        "() => Number(document.querySelector('#live-numbers dd').textContent) > 1"
+    )
+    numbers = dict(
+        zip(
+            page.locator("#live-numbers dt").all_inner_texts(),
+            page.locator("#live-numbers dd").all_inner_texts(),
+            strict=True,
+        )
+    )
+    assert 0 < float(numbers["In the network, ms"]) < float(numbers["In the service, ms"])
+    assert float(numbers["In the service, ms"]) < float(numbers["There and back, ms"])
+    page.wait_for_function(
+        "() => Number(document.querySelector('#live-numbers div:last-child dd').textContent) > 0"
+    )
+    page.wait_for_timeout(1000)
+    assert most == 1
+    assert answered > 3
+    page.get_by_role("link", name="Models").click()  # leaving stops the camera
+    page.wait_for_timeout(300)
+    before = answered
+    page.wait_for_timeout(500)
+    assert answered == before
+    assert page.locator("#live-video").evaluate("video => video.srcObject") is None
+
+
+def test_models_show_cards_and_plots(open_page: Open, classifier: Classifier) -> None:
+    page = open_page("#models")
+    rows = page.locator("#store tbody tr")
+    expect(rows).to_have_count(len(classifier.store.records))
+    for plot in page.locator("#plots img").all():
+        plot.scroll_into_view_if_needed()
+        expect(plot).to_have_js_property("complete", True)
+        assert plot.evaluate("image => image.naturalWidth") > 100
+    expect(page.locator("#cards .prose table").first).to_be_visible()
+    page.get_by_text("Report", exact=True).last.click()
+    expect(page.locator("#texts table").first).to_be_visible()
+
+
+def test_accessible_in_every_state(open_page: Open) -> None:
+    page = open_page(refused=(422,))
+    check(page)
+    try_example(page, "Three faces")
+    check(page, name="page")
+    page.get_by_role("button", name="No face").click()
+    expect(page.locator("#picture-problem")).to_be_visible()
+    check(page)
+    page.get_by_role("link", name="Live").click()
+    page.get_by_role("button", name="Start the camera").click()
+    expect(page.locator("#live-bars .fill").first).to_be_attached()
+    page.get_by_role("button", name="Stop the camera").click()
+    check(page)
+    page.get_by_role("link", name="Models").click()
+    expect(page.locator("#cards .prose table").first).to_be_visible()
+    check(page, name="models")
+
+
+def check(page: Page, name: str = "") -> None:
+    """Light and dark, wide and narrow: no serious finding of axe-core, nothing sticks out."""
+    for size, scheme in itertools.product((DESKTOP, PHONE), ("light", "dark")):
+        page.set_viewport_size({"width": size[0], "height": size[1]})
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        found = Axe().run(page).response
+        assert len(found["passes"]) > 10
+        bad = [v for v in found["violations"] if v["impact"] in ("serious", "critical")]
+        assert bad == [], json.dumps(bad, indent=1)[:4000]
+        assert page.evaluate("() => document.documentElement.scrollWidth - innerWidth") <= 0
+        if name:
+            picture(page, f"{name}-{'phone' if size == PHONE else 'desktop'}-{scheme}")
+
+
+def picture(page: Page, name: str) -> None:
+    """Write a screenshot for the docs, where SCREENSHOTS names a folder."""
+    if folder := os.environ.get("SCREENSHOTS"):
+        page.evaluate("() => scrollTo(0, 0)")
+        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+
+
+def test_the_first_tab_skips_to_the_content(open_page: Open) -> None:
+    page = open_page()
+    page.keyboard.press("Tab")
+    link = page.get_by_role("link", name="Skip to the content")
+    expect(link).to_be_focused()
+    expect(link).to_be_in_viewport()
+    page.keyboard.press("Enter")
+    expect(page.locator("#main")).to_be_focused()
+    expect(page.locator("#picture")).to_be_visible()
