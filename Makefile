@@ -57,7 +57,7 @@ clean:
 
 # The page is tested in the system's Chromium, got where that takes no password.
 .venv/browser: .venv/pip
-	@command -v chromium chromium-browser google-chrome >/dev/null \
+	@command -v chromium >/dev/null \
 		|| { [ "$$(id -u)" = 0 ] && apt-get update -qq \
 			&& apt-get install -qq -y --no-install-recommends chromium fonts-dejavu-core >/dev/null; } \
 		|| echo "No Chromium, and none could be installed: the browser tests will be skipped."

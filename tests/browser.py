@@ -1,17 +1,20 @@
 """A real Chromium with a camera that shows a real face."""
 
+import base64
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-CAMERA_SIZE = (640, 480)
+DESKTOP, PHONE, CAMERA_SIZE = (1280, 860), (390, 844), (640, 480)
+SLOW = 20_000  # milliseconds that a busy machine may take
+Open = Callable[..., Page]
 # Quiet, and without a sandbox, which needs rights that containers lack.
 FLAGS = (
     "--no-sandbox",
@@ -50,6 +53,9 @@ def write_camera(path: Path, photo: bytes) -> None:
             file.write(b"FRAME\n" + cv2.cvtColor(frame, cv2.COLOR_BGR2YUV_I420).tobytes())
 
 
+expect.set_options(timeout=SLOW)
+
+
 @contextmanager
 def launched(camera: Path) -> Iterator[Browser]:
     """Run Chromium, its camera playing a file over and over."""
@@ -81,3 +87,27 @@ class Watch:
     def _asked(self, url: str, home: str) -> None:
         if not url.startswith((home, "data:", f"blob:{home}")):
             self.strangers.append(url)
+
+
+def try_example(page: Page, name: str) -> dict[str, object]:
+    """Try an example and return what /compare answered."""
+    with page.expect_response("**/compare?*") as answer:
+        page.get_by_role("button", name=name).click()
+    expect(page.locator("#legend")).to_be_visible()
+    return answer.value.json()
+
+
+def give(page: Page, event: str, content: bytes, kind: str = "image/jpeg") -> None:
+    """Paste or drop a file."""
+    page.evaluate(
+        """([event, base64, type]) => {
+          const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+          const data = new DataTransfer();
+          data.items.add(new File([bytes], "given", { type }));
+          const init = { bubbles: true, cancelable: true };
+          document.body.dispatchEvent(event === "paste"
+            ? new ClipboardEvent("paste", { ...init, clipboardData: data })
+            : new DragEvent("drop", { ...init, dataTransfer: data }));
+        }""",
+        [event, base64.b64encode(content).decode(), kind],
+    )

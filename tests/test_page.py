@@ -1,88 +1,13 @@
-"""The web page in a real browser, against a real service."""
+"""What the web page does, in a real browser, against a real service."""
 
-import base64
-import itertools
-import json
-import os
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Page, Request, Route, expect
 
 from emotion import Classifier
-from tests.browser import Watch, launched, write_camera
-from tests.conftest import Server, StartServer
-
-DESKTOP, PHONE = (1280, 860), (390, 844)
-SLOW = 20_000  # milliseconds that a busy machine may take
-
-Open = Callable[..., Page]
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory, photo: bytes) -> Iterator[Browser]:
-    camera = tmp_path_factory.mktemp("camera") / "face.y4m"
-    write_camera(camera, photo)
-    with launched(camera) as running:
-        yield running
-
-
-@pytest.fixture
-def open_page(browser: Browser, server: Server) -> Iterator[Open]:
-    """Open the page; at the end nothing may have been logged, and no other host asked."""
-    watches: list[tuple[Watch, list[int]]] = []
-    contexts = []
-
-    def opened(
-        view: str = "",
-        url: str = server.url,
-        refused: tuple[int, ...] = (),
-    ) -> Page:
-        context = browser.new_context(
-            viewport={"width": DESKTOP[0], "height": DESKTOP[1]},
-            reduced_motion="reduce",
-        )
-        context.set_default_timeout(SLOW)
-        contexts.append(context)
-        page = context.new_page()
-        watches.append((Watch(page, url), list(refused)))
-        page.goto(f"{url}/{view}")
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    for watch, refused in watches:
-        assert watch.complaints == []
-        assert watch.strangers == []
-        assert watch.refused == refused
-
-
-def try_example(page: Page, name: str) -> dict[str, object]:
-    """Try an example and return what /compare answered."""
-    with page.expect_response("**/compare?*") as answer:
-        page.get_by_role("button", name=name).click()
-    expect(page.locator("#legend")).to_be_visible(timeout=SLOW)
-    return answer.value.json()
-
-
-def give(page: Page, event: str, content: bytes, kind: str = "image/jpeg") -> None:
-    """Paste or drop a file."""
-    page.evaluate(
-        """([event, base64, type]) => {
-          const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
-          const data = new DataTransfer();
-          data.items.add(new File([bytes], "given", { type }));
-          const init = { bubbles: true, cancelable: true };
-          document.body.dispatchEvent(event === "paste"
-            ? new ClipboardEvent("paste", { ...init, clipboardData: data })
-            : new DragEvent("drop", { ...init, dataTransfer: data }));
-        }""",
-        [event, base64.b64encode(content).decode(), kind],
-    )
+from tests.browser import SLOW, Open, give, try_example
+from tests.conftest import StartServer
 
 
 def names(page: Page) -> list[str]:
@@ -141,6 +66,7 @@ def test_a_face_is_picked_by_keyboard(open_page: Open, collage: bytes) -> None:
         third.focus()
         page.keyboard.press("Enter")
     expect(third).to_have_attribute("aria-pressed", "true")
+    expect(third).to_be_focused()
     box, shown = answer.value.json()["box"], third.bounding_box()
     photo = page.locator("#photo").bounding_box()
     assert shown
@@ -224,15 +150,16 @@ def test_the_camera_takes_a_picture(open_page: Open) -> None:
 
 def test_live_drops_frames_instead_of_queueing(open_page: Open) -> None:
     page = open_page("#live")
-    under_way, most, answered = set(), 0, 0
+    under_way: set[Request] = set()
+    most = answered = 0
 
-    def sent(request: object) -> None:
+    def sent(request: Request) -> None:
         nonlocal most
         if "/predict" in request.url:
             under_way.add(request)
             most = max(most, len(under_way))
 
-    def done(request: object) -> None:
+    def done(request: Request) -> None:
         nonlocal answered
         answered += request in under_way
         under_way.discard(request)
@@ -278,53 +205,3 @@ def test_models_show_cards_and_plots(open_page: Open, classifier: Classifier) ->
     expect(page.locator("#cards .prose table").first).to_be_visible()
     page.get_by_text("Report", exact=True).last.click()
     expect(page.locator("#texts table").first).to_be_visible()
-
-
-def test_accessible_in_every_state(open_page: Open) -> None:
-    page = open_page(refused=(422,))
-    check(page)
-    try_example(page, "Three faces")
-    check(page, name="page")
-    page.get_by_role("button", name="No face").click()
-    expect(page.locator("#picture-problem")).to_be_visible()
-    check(page)
-    page.get_by_role("link", name="Live").click()
-    page.get_by_role("button", name="Start the camera").click()
-    expect(page.locator("#live-bars .fill").first).to_be_attached()
-    page.get_by_role("button", name="Stop the camera").click()
-    check(page)
-    page.get_by_role("link", name="Models").click()
-    expect(page.locator("#cards .prose table").first).to_be_visible()
-    check(page, name="models")
-
-
-def check(page: Page, name: str = "") -> None:
-    """Light and dark, wide and narrow: no serious finding of axe-core, nothing sticks out."""
-    for size, scheme in itertools.product((DESKTOP, PHONE), ("light", "dark")):
-        page.set_viewport_size({"width": size[0], "height": size[1]})
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        found = Axe().run(page).response
-        assert len(found["passes"]) > 10
-        bad = [v for v in found["violations"] if v["impact"] in ("serious", "critical")]
-        assert bad == [], json.dumps(bad, indent=1)[:4000]
-        assert page.evaluate("() => document.documentElement.scrollWidth - innerWidth") <= 0
-        if name:
-            picture(page, f"{name}-{'phone' if size == PHONE else 'desktop'}-{scheme}")
-
-
-def picture(page: Page, name: str) -> None:
-    """Write a screenshot for the docs, where SCREENSHOTS names a folder."""
-    if folder := os.environ.get("SCREENSHOTS"):
-        page.evaluate("() => scrollTo(0, 0)")
-        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
-
-
-def test_the_first_tab_skips_to_the_content(open_page: Open) -> None:
-    page = open_page()
-    page.keyboard.press("Tab")
-    link = page.get_by_role("link", name="Skip to the content")
-    expect(link).to_be_focused()
-    expect(link).to_be_in_viewport()
-    page.keyboard.press("Enter")
-    expect(page.locator("#main")).to_be_focused()
-    expect(page.locator("#picture")).to_be_visible()

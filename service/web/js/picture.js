@@ -17,10 +17,11 @@ let current = null; // the picture being worked on
 let running = new AbortController();
 
 export function startPicture() {
+  $("photo").addEventListener("error", () => show($("shown"), false)); // the service will say why
   $("tradeoff-rule").textContent = `${RULE} Latency is the network alone, measured just now: the median of ${REPEATS} calls, and below it their 10th and 90th percentile.`;
   listen(
     (blob) => {
-      location.hash = "picture";
+      if ($("picture").hidden) location.hash = "picture";
       take(blob);
     },
     (problem) => showProblem($("picture-problem"), problem),
@@ -56,8 +57,9 @@ async function take(blob, options = {}) {
 async function choose(index, signal) {
   const { blob, found, options } = current;
   const pick = (other) => guarded((again) => choose(other, again));
+  const focused = $("boxes").contains(document.activeElement);
   outline($("boxes"), found.image, found.faces, { pick, picked: index });
-  $("boxes").querySelector("[aria-pressed=true]")?.scrollIntoView({ block: "nearest" });
+  if (focused) $("boxes").querySelector("[aria-pressed=true]").focus();
   $("caption").textContent = captionOf(found);
   const params = { ...options, ...(index ? { face: index } : {}) };
   const asked = compare(blob, { ...params, repeats: REPEATS }, signal);

@@ -13,7 +13,20 @@ let job = null; // the face being explained
 export async function explainFace(blob, params, chosen, records, signal) {
   job = { blob, params, signal, known: new Map() };
   for (const side of SIDES) fillSelect(side, chosen, records);
+  forget();
   await redraw();
+}
+
+/** Take the last face's pictures away. */
+function forget() {
+  for (const name of ["before", "after"]) $(name).removeAttribute("src");
+  for (const side of SIDES) {
+    const canvas = $(`map-${side}`);
+    canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
+    $(`map-${side}-caption`).textContent = "";
+  }
+  $("sees-note").textContent = "";
+  show($("legend"), false);
 }
 
 function fillSelect(side, chosen, records) {
