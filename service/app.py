@@ -14,7 +14,17 @@ from service.access import AccessMiddleware
 from service.logs import configure_logs
 from service.metrics import Metrics
 from service.problems import add_problem_handlers
-from service.routes import compare, explain, health, metrics, models, page, predict, reports
+from service.routes import (
+    compare,
+    explain,
+    fragments,
+    health,
+    metrics,
+    models,
+    page,
+    predict,
+    reports,
+)
 from service.runtime import Runtime
 from service.schemas import Problem
 from service.settings import Settings
@@ -47,7 +57,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         ],
     )
     app.state.metrics = counted
-    for route in (predict, compare, explain, models, reports, health, metrics, page):
+    for route in (predict, compare, explain, models, reports, fragments, health, metrics, page):
         app.include_router(route.router)
     app.mount("/web", page.FILES)
     patch_fastapi(app)  # /docs, from files of its own

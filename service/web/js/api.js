@@ -7,13 +7,21 @@ export class Problem extends Error {
   }
 }
 
+const KEY = "emotion-service-key"; // in the session's storage: gone with the tab
+
+export const useKey = (key) => sessionStorage.setItem(KEY, key);
+
 async function request(path, { params = {}, body, signal } = {}) {
+  const key = sessionStorage.getItem(KEY);
   const query = new URLSearchParams(params).toString();
   let response;
   try {
     response = await fetch(query ? `${path}?${query}` : path, {
       method: body ? "POST" : "GET",
-      headers: body ? { "content-type": "application/octet-stream" } : {},
+      headers: {
+        ...(body ? { "content-type": "application/octet-stream" } : {}),
+        ...(key ? { authorization: `Bearer ${key}` } : {}),
+      },
       body,
       signal,
     });
@@ -43,13 +51,17 @@ async function problemOf(response) {
 
 export const getJson = async (path, options) => (await request(path, options)).json();
 export const getText = async (path, options) => (await request(path, options)).text();
+export const getBlob = async (path, options) => (await request(path, options)).blob();
 
 const once = new Map();
 
 /** The store's artifacts, asked for once. */
 export function artifacts() {
   if (!once.has("models")) {
-    const asked = getJson("/models").then((answer) => answer.artifacts.map((a) => a.record));
+    const asked = getJson("/models").then((answer) => {
+      if (answer.artifacts.length) return answer.artifacts.map((a) => a.record);
+      throw new Problem("The store is empty", "Publish a model, or start the service with another store.");
+    });
     asked.catch(() => once.delete("models"));
     once.set("models", asked);
   }

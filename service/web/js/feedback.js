@@ -1,5 +1,6 @@
 /** Problems as sentences, and progress for what takes a while. */
 
+import { useKey } from "./api.js";
 import { announce, el, show } from "./dom.js";
 
 const PATIENCE = 300; // milliseconds before progress shows: no flicker for what is fast
@@ -11,10 +12,21 @@ export function showProblem(box, problem, actions = []) {
   box.replaceChildren(
     el("h2", {}, problem.title ?? "The page made a mistake"),
     el("p", {}, problem.detail ?? `${problem.message}. Reload the page and try again.`),
+    ...(problem.type === "unauthorized" ? [keyForm()] : []),
     ...(buttons.length ? [el("div", { class: "buttons" }, ...buttons)] : []),
     id,
   );
   show(box);
+}
+
+function keyForm() {
+  const input = el("input", { type: "password", autocomplete: "off", required: true });
+  const onsubmit = (event) => {
+    event.preventDefault();
+    useKey(input.value.trim());
+    location.reload();
+  };
+  return el("form", { class: "buttons", onsubmit }, el("label", {}, "API key ", input), el("button", {}, "Use this key"));
 }
 
 export const clearProblem = (box) => {

@@ -1,6 +1,6 @@
 /** The models view: the store's table, its report and its cards. */
 
-import { artifacts, getJson, getText } from "./api.js";
+import { artifacts, getBlob, getJson, getText } from "./api.js";
 import { $, el } from "./dom.js";
 import { showProblem, withProgress } from "./feedback.js";
 import { capital, megabytes, milliseconds } from "./format.js";
@@ -59,15 +59,36 @@ const words = (name) => capital(name.replace(/\.\w+$/, "").split("_").map((word)
 
 function showReports(reports) {
   const of = (type) => reports.filter((report) => report.media_type === type);
-  const plots = of("image/png").map(({ name }) =>
-    el("figure", {}, el("a", { href: `/reports/${name}` }, el("img", { src: `/reports/${name}`, alt: `Plot: ${words(name)}`, loading: "lazy" })), el("figcaption", {}, words(name))),
-  );
+  const plots = of("image/png").map(({ name }) => {
+    const image = el("img", { alt: `Plot: ${words(name)}` });
+    fill(image, name);
+    return el("figure", {}, image, el("figcaption", {}, words(name)));
+  });
   $("plots").replaceChildren(...plots);
-  const raw = of("application/json").flatMap(({ name }) => [el("a", { href: `/reports/${name}` }, name), " "]);
+  const raw = of("application/json").flatMap(({ name }) => [el("button", { class: "link", onclick: () => download(name) }, name), " "]);
   $("texts").replaceChildren(
     ...of("text/markdown").map(({ name }) => section(words(name), `/web/reports/${name}`)),
     ...(raw.length ? [el("p", { class: "muted" }, "The numbers behind: ", ...raw)] : []),
   );
+}
+
+/** Load a picture of the report as the API's other answers are loaded, key included. */
+async function fill(image, name) {
+  try {
+    image.src = URL.createObjectURL(await getBlob(`/reports/${name}`));
+  } catch (problem) {
+    showProblem($("models-problem"), problem);
+  }
+}
+
+async function download(name) {
+  try {
+    const href = URL.createObjectURL(await getBlob(`/reports/${name}`));
+    el("a", { href, download: name }).click();
+    URL.revokeObjectURL(href);
+  } catch (problem) {
+    showProblem($("models-problem"), problem);
+  }
 }
 
 /** A text that is fetched when it is first opened. */
@@ -93,8 +114,9 @@ function section(title, path, open = false) {
 function prose(html) {
   const body = new DOMParser().parseFromString(html, "text/html").body; // inert: nothing loads yet
   for (const image of body.querySelectorAll("img")) {
-    image.src = `/reports/${image.getAttribute("src")}`;
-    image.loading = "lazy";
+    const name = image.getAttribute("src");
+    image.removeAttribute("src");
+    fill(image, name);
   }
   for (const heading of body.querySelectorAll("h1, h2, h3, h4")) {
     const level = Math.min(6, Number(heading.tagName[1]) + 2);

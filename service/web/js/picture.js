@@ -19,6 +19,7 @@ let running = new AbortController();
 export function startPicture() {
   $("photo").addEventListener("error", () => show($("shown"), false)); // the service will say why
   $("tradeoff-rule").textContent = `${RULE} Latency is the network alone, measured just now: the median of ${REPEATS} calls, and below it their 10th and 90th percentile.`;
+  artifacts().catch((problem) => showProblem($("picture-problem"), problem)); // at once, not later
   listen(
     (blob) => {
       if ($("picture").hidden) location.hash = "picture";
@@ -90,7 +91,7 @@ async function guarded(work) {
     if (signal.aborted) return;
     const whole = ["Take the whole picture as the face", () => take(current.blob, { whole: true, again: true })];
     const again = ["Try again", () => take(current.blob, { again: true })];
-    const busy = ["overloaded", "deadline-passed", ""].includes(problem.type);
+    const busy = ["overloaded", "deadline-passed", "too-many-requests", ""].includes(problem.type);
     showProblem($("picture-problem"), problem, problem.type === "no-face" ? [whole] : busy ? [again] : []);
   }
 }
