@@ -34,6 +34,8 @@ def test_every_artifact_is_shown_side_by_side(open_page: Open) -> None:
     expect(marked).to_have_count(1)
     expect(marked).to_contain_text(f"{best['model']} {best['precision']}")
     expect(page.locator("#summary .verdict")).to_contain_text(best["emotion"])
+    expect(page.locator("#scatter .spot")).to_have_count(len(artifacts))
+    expect(page.locator("#scatter .best")).to_have_text(f"{best['model']} {best['precision']}")
     changes = page.locator(".difference tbody tr")
     assert changes.count() == 7 * len({a["model"] for a in artifacts})
 
@@ -144,6 +146,7 @@ def test_what_the_network_sees(open_page: Open) -> None:
 def test_the_camera_takes_a_picture(open_page: Open) -> None:
     page = open_page()
     page.get_by_role("button", name="Use the camera").click()
+    expect(page.locator("#drop")).to_be_hidden()
     page.get_by_role("button", name="Take the picture").click()
     expect(page.locator("#summary .verdict")).to_contain_text("happy")
     expect(page.locator("#caption")).to_contain_text("480 pixels")

@@ -110,7 +110,7 @@ function bars(probabilities) {
   if (!probabilities) return $("live-bars").replaceChildren(el("p", { class: "muted" }, "No face in view: come closer, face the camera, look for light."));
   const top = Math.max(...Object.values(probabilities));
   const rows = Object.entries(probabilities).map(([emotion, p]) =>
-    el("div", { class: "bar-row" }, el("span", {}, emotion), bar(p, p === top ? "top" : ""), el("span", { class: "number" }, percent(p, 0))),
+    el("div", { class: "bar-row" }, el("span", {}, emotion), bar(p, p === top ? "top" : ""), el("span", { class: "number" }, percent(p))),
   );
   return $("live-bars").replaceChildren(...rows);
 }

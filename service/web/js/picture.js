@@ -6,6 +6,7 @@ import { $, announce, show } from "./dom.js";
 import { outline } from "./faces.js";
 import { clearProblem, showProblem, withProgress } from "./feedback.js";
 import { artifactName, percent, plural } from "./format.js";
+import { showScatter } from "./scatter.js";
 import { explainFace } from "./sees.js";
 import { listen } from "./sources.js";
 import { showSummary } from "./summary.js";
@@ -71,6 +72,7 @@ async function choose(index, signal) {
   const chosen = best(answer.artifacts);
   showSummary($("summary"), answer, chosen, found.latency_ms);
   showTable($("artifacts"), answer.artifacts, chosen, records);
+  showScatter($("scatter"), answer.artifacts, chosen);
   showDifferences($("differences"), $("difference-note"), answer.artifacts);
   show($("results"));
   announce(`${chosen.emotion}, ${percent(chosen.confidence)}, says ${artifactName(chosen)}.`);

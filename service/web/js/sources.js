@@ -54,16 +54,19 @@ function listenForDrops(give, fail) {
 
 function listenForCamera(give, fail) {
   const video = $("viewfinder");
+  const turn = (on) => {
+    show($("capture"), on);
+    show($("camera"), !on);
+    $("capture").parentElement.classList.toggle("capturing", on);
+  };
   const close = () => {
     stopCamera(video);
-    show($("capture"), false);
-    show($("camera"));
+    turn(false);
   };
   $("camera").addEventListener("click", async () => {
     try {
       await openCamera(video);
-      show($("camera"), false);
-      show($("capture"));
+      turn(true);
       $("shoot").focus();
     } catch (problem) {
       fail(problem);
