@@ -116,6 +116,7 @@ class Classifier:
         detector_files: Callable[[], DetectorFiles] = find_detector_files,
         limits: DecodeLimits = DEFAULT_LIMITS,
         interpreters: int = 1,
+        before: "Classifier | None" = None,
     ) -> None:
         """Open a store; artifacts load on first use.
 
@@ -126,14 +127,19 @@ class Classifier:
             detector_files: finds the Caffe network, when it is first needed.
             limits: what an image may be.
             interpreters: how many calls of one artifact may run at once.
+            before: what it has loaded and ``store`` still lists is shared, not loaded again.
 
         Raises:
             StoreError: no readable store there.
             The errors of Detectors.get, for the default detector.
         """
         self.store = store if isinstance(store, ModelStore) else ModelStore(store)
-        self.registry = Registry(self.store, interpreters)
-        self.detectors = Detectors(self.store, detector_files, interpreters)
+        self.registry: Registry = Registry(
+            self.store, interpreters, before.registry if before else None
+        )
+        self.detectors: Detectors = Detectors(
+            self.store, detector_files, interpreters, before.detectors if before else None
+        )
         self.detector: Detector = (
             self.detectors.get(detector)
             if detector is None or isinstance(detector, str)

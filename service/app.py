@@ -14,6 +14,7 @@ from service.access import AccessMiddleware
 from service.logs import configure_logs
 from service.metrics import Metrics
 from service.problems import add_problem_handlers
+from service.reload import followed
 from service.routes import compare, health, metrics, models, predict
 from service.runtime import Runtime
 from service.schemas import Problem
@@ -29,7 +30,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.runtime = await run_in_threadpool(Runtime, settings, counted)
-        yield
+        async with followed(app.state.runtime.current, settings.reload_seconds):
+            yield
         await run_in_threadpool(app.state.runtime.engine.close)
         counted.close()
 

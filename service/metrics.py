@@ -1,6 +1,9 @@
 """Prometheus metrics. Label values come from closed sets, so that no client can add series."""
 
 import os
+import threading
+from collections.abc import Iterable
+from typing import Literal
 
 from prometheus_client import (
     CollectorRegistry,
@@ -77,6 +80,21 @@ class Metrics:
             registry=registry,
             multiprocess_mode="livemax",
         )
+        self._in_memory: set[tuple[str, str, str]] = set()
+        self._lock = threading.Lock()
+        self._reloads = Counter(
+            "emotion_store_reloads",
+            "Looks at a store that had changed, by what came of them.",
+            ("outcome",),
+            registry=registry,
+        )
+        self._store_problems = Gauge(
+            "emotion_store_problems",
+            "Artifacts that cannot be loaded, or whose file is no longer what memory holds.",
+            ("problem",),
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count an answered request."""
@@ -107,7 +125,6 @@ class Metrics:
     def _inference(
         self, artifact: ArtifactRecord, milliseconds: float, emotions: list[str]
     ) -> None:
-        self.loaded(artifact)
         labels = (artifact.model, artifact.precision)
         self._inference_seconds.labels(*labels).observe(milliseconds / 1000)
         for emotion in emotions:
@@ -117,9 +134,21 @@ class Metrics:
         """Record that requests entered or left the engine."""
         self._admitted.inc(change)
 
-    def loaded(self, artifact: ArtifactRecord) -> None:
-        """Record an artifact in memory."""
-        self._artifacts.labels(artifact.model, artifact.precision, artifact.version).set(1)
+    def artifacts(self, loaded: Iterable[ArtifactRecord]) -> None:
+        """Record which artifacts are in memory."""
+        with self._lock:
+            now = {(record.model, record.precision, record.version) for record in loaded}
+            for labels in self._in_memory | now:
+                self._artifacts.labels(*labels).set(labels in now)
+            self._in_memory |= now
+
+    def reloaded(self, outcome: Literal["switched", "unchanged", "refused"]) -> None:
+        """Count a look at a store that had changed."""
+        self._reloads.labels(outcome).inc()
+
+    def store_problems(self, problem: Literal["unavailable", "damaged_on_disk"], n: int) -> None:
+        """Record how many of the store's artifacts have a problem."""
+        self._store_problems.labels(problem).set(n)
 
     def text(self) -> bytes:
         """All numbers in Prometheus's text format."""

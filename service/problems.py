@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from emotion import errors
-from service.engine import DeadlineError, OverloadedError
+from service.engine import AbandonedError, DeadlineError, OverloadedError
 from service.schemas import Problem
 from service.upload import (
     BadUploadError,
@@ -60,7 +60,8 @@ def add_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(errors.EmotionError, _on_emotion_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http_error)
-    app.add_exception_handler(ClientDisconnect, _on_disconnect)
+    for gone in (ClientDisconnect, AbandonedError):
+        app.add_exception_handler(gone, _on_disconnect)
     app.add_exception_handler(Exception, _on_bug)
 
 

@@ -30,6 +30,13 @@ class Settings(BaseSettings):
         description="artifacts loaded before the service is ready: `all`, `none`, or a list such "
         "as `mobilenet/int8,resnet50/int8`; the others load on first use",
     )
+    reload_seconds: float = Field(
+        default=2.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="how often to look whether a newer store was published, which then replaces "
+        "the loaded one; 0 means on SIGHUP alone",
+    )
     detector: DetectorName | None = Field(
         default=None,
         description="finds the faces where a request names none: `compiled` or `caffe` (default: "

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Annotated, TypeAlias
 
 from fastapi import Depends, Request
@@ -73,6 +73,18 @@ async def _read(headers: Headers, stream: Body, limit: int) -> bytes:
 
 
 ImageBytes = Annotated[bytes, Depends(read_image)]
+
+
+def _disconnected(request: Request) -> Callable[[], Awaitable[None]]:
+    async def disconnected() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    return disconnected
+
+
+DisconnectedDep = Annotated[Callable[[], Awaitable[None]], Depends(_disconnected)]
+"""Waits until the client of a request that was read is gone."""
 
 REQUEST_BODY = {
     "required": True,

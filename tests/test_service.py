@@ -425,7 +425,7 @@ def test_lazy_loading_and_several_workers(start_server: StartServer, photo: byte
 
 
 def test_sigterm_lets_accepted_requests_finish(start_server: StartServer, photo: bytes) -> None:
-    with start_server(threads=1) as leaving:
+    with start_server(threads=1, deadline_seconds=60) as leaving:
 
         async def ask_then_stop() -> list[httpx.Response]:
             async with httpx.AsyncClient(base_url=leaving.url, timeout=60) as client:
