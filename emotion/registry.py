@@ -5,7 +5,7 @@ import threading
 
 from emotion.arrays import Pixels, Probabilities
 from emotion.errors import ArtifactUnavailableError
-from emotion.interpreter import Interpreter, load_interpreter
+from emotion.interpreter import load_interpreter
 from emotion.pool import Pool
 from emotion.records import ArtifactRecord
 from emotion.store import ModelStore
@@ -17,8 +17,11 @@ class LoadedArtifact:
     def __init__(self, record: ArtifactRecord, content: bytes, interpreters: int) -> None:
         """Load at most ``interpreters``; raises ArtifactUnavailableError if it cannot run."""
         self.record = record
-        self._content = content
-        self._interpreters = Pool(self._load, interpreters)
+        # No method of this object: a cycle would keep the memory of a replaced artifact.
+        self._interpreters = Pool(
+            lambda: load_interpreter(record.name, content, record.input, record.output),
+            interpreters,
+        )
 
     def run(self, tensors: Pixels) -> Probabilities:
         """Classify uint8 [n, size, size, 3] into float32 [n, 7]; safe from any thread."""
@@ -36,11 +39,6 @@ class LoadedArtifact:
         artifact = copy.copy(self)
         artifact.record = record
         return artifact
-
-    def _load(self) -> Interpreter:
-        return load_interpreter(
-            self.record.name, self._content, self.record.input, self.record.output
-        )
 
 
 _WHAT_RUNS = ("model", "precision", "sha256", "pipeline_fingerprint", "input", "output")
