@@ -14,7 +14,7 @@ from emotion.arrays import Pixels, Probabilities
 from emotion.assets import DetectorFiles, find_detector_files
 from emotion.decode import DEFAULT_LIMITS, DecodeLimits, decode
 from emotion.detectors import DetectorName, Detectors
-from emotion.errors import NoFaceError
+from emotion.errors import NoFaceError, TooManyFacesError
 from emotion.faces import Detector, Face
 from emotion.labels import EMOTIONS
 from emotion.preprocess import face_pixels, face_tensor
@@ -245,7 +245,7 @@ class Classifier:
             data = image if isinstance(image, bytes) else Path(image).read_bytes()
             pixels = decode(data, self._limits)
         with watch.stage("detect"):
-            found = _find(finder, pixels, faces, no_face)
+            found = _find(finder, pixels, faces, no_face, self._limits.max_faces)
         with watch.stage("preprocess"):
             crops = tuple(face_pixels(pixels, face.box if face else None) for face in found)
         height, width = pixels.shape[:2]
@@ -264,7 +264,7 @@ class Classifier:
 
 
 def _find(
-    detector: Detector, pixels: Pixels, faces: Faces, no_face: NoFace
+    detector: Detector, pixels: Pixels, faces: Faces, no_face: NoFace, most: int
 ) -> tuple[Face | None, ...]:
     if faces == "whole":
         return (None,)
@@ -276,6 +276,8 @@ def _find(
             "No face was found. If the picture already is a face crop, ask for faces=whole; "
             "otherwise send one with a face that is upright and at least 1/10 of its height."
         )
+    if faces == "all" and len(found) > most:
+        raise TooManyFacesError(f"{len(found)} faces are more than {most}: crop the picture.")
     return tuple(found) if faces == "all" else (found[0],)
 
 

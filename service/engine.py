@@ -127,5 +127,26 @@ class Engine:
         self._on_change(change)
 
 
+class Slots:
+    """At most so many ``async with`` blocks at once; the next is refused, not delayed."""
+
+    def __init__(self, slots: int, on_change: Callable[[int], None]) -> None:
+        """Start with ``slots`` free ones; ``on_change`` is told of each taken (1) or freed (-1)."""
+        self._free = slots
+        self._on_change = on_change
+
+    async def __aenter__(self) -> None:
+        """Take a slot; raises OverloadedError where none is free."""
+        if not self._free:
+            raise OverloadedError("Too many uploads at once: send the request again later.")
+        self._free -= 1
+        self._on_change(1)
+
+    async def __aexit__(self, *error: object) -> None:
+        """Free the slot."""
+        self._free += 1
+        self._on_change(-1)
+
+
 def _milliseconds_since(start: float) -> float:
     return 1000 * (time.perf_counter() - start)

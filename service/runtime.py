@@ -12,7 +12,7 @@ from emotion.decode import DecodeLimits
 from emotion.errors import ArtifactUnavailableError
 from emotion.records import ArtifactRecord
 from emotion.store import ModelStore
-from service.engine import Engine, Timing
+from service.engine import Engine, Slots, Timing
 from service.metrics import Metrics
 from service.reload import CurrentStore
 from service.settings import Settings
@@ -37,6 +37,7 @@ class Runtime:
         self.engine = Engine(
             settings.threads, settings.max_waiting, settings.deadline_seconds, metrics.admitted
         )
+        self.uploads = Slots(settings.max_uploads, metrics.uploading)
         self.current = CurrentStore(
             settings.store,
             self._open,
@@ -72,7 +73,9 @@ class Runtime:
             store,
             detector=self.settings.detector,
             detector_files=finder_of(self.settings),
-            limits=DecodeLimits(max_pixels=self.settings.max_pixels),
+            limits=DecodeLimits(
+                max_pixels=self.settings.max_pixels, max_faces=self.settings.max_faces
+            ),
             interpreters=self.settings.threads,
             before=before,
         )

@@ -36,6 +36,7 @@ IMAGE_ERRORS = (
     UnsupportedBodyError,
     errors.UnsupportedFormatError,
     errors.NoFaceError,
+    errors.TooManyFacesError,
     errors.ArtifactUnavailableError,
     errors.DetectorMissingError,
     OverloadedError,
