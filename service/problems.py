@@ -105,7 +105,7 @@ def refusal_of_connection() -> bytes:
     return head.encode() + body
 
 
-def _on_emotion_error(request: Request, error: Exception) -> JSONResponse:
+async def _on_emotion_error(request: Request, error: Exception) -> JSONResponse:
     kind = next((KINDS[cls] for cls in type(error).__mro__ if cls in KINDS), _INTERNAL)
     if kind.status >= 500:
         _log.warning("refused", problem=kind.name, detail=str(error))
@@ -119,13 +119,13 @@ def _on_emotion_error(request: Request, error: Exception) -> JSONResponse:
     return _answer(request, kind, str(error), headers)
 
 
-def _on_invalid(request: Request, error: Exception) -> JSONResponse:
+async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 (registered for nothing else)
     details = [f"{e['loc'][-1]}: {e['msg']}" for e in error.errors()]
     return _answer(request, _INVALID, "; ".join(details) + ".")
 
 
-def _on_http_error(request: Request, error: Exception) -> JSONResponse:
+async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 (registered for nothing else)
     title = HTTPStatus(error.status_code).phrase
     kind = _Kind(error.status_code, title.lower().replace(" ", "-"), title)
@@ -133,11 +133,11 @@ def _on_http_error(request: Request, error: Exception) -> JSONResponse:
     return _answer(request, kind, detail, dict(error.headers or {}))
 
 
-def _on_disconnect(request: Request, error: Exception) -> Response:
+async def _on_disconnect(request: Request, error: Exception) -> Response:
     return Response(status_code=CLIENT_CLOSED_REQUEST)  # nobody is there to read it
 
 
-def _on_bug(request: Request, error: Exception) -> JSONResponse:
+async def _on_bug(request: Request, error: Exception) -> JSONResponse:
     detail = "This is a bug: report it with the request id, it is in the service's log."
     answer = _answer(request, _INTERNAL, detail)
     answer.headers["X-Request-ID"] = correlation_id.get() or ""

@@ -100,7 +100,7 @@ def to_preload(store: ModelStore, names: Sequence[str]) -> list[ArtifactRecord]:
     return [store.record(model, precision) for model, _, precision in pairs]
 
 
-def _runtime(request: Request) -> Runtime:
+async def _runtime(request: Request) -> Runtime:
     runtime: Runtime = request.app.state.runtime
     return runtime
 

@@ -78,7 +78,7 @@ async def _read(headers: Headers, stream: Body, limit: int) -> bytes:
 ImageBytes = Annotated[bytes, Depends(read_image)]
 
 
-def _disconnected(request: Request) -> Callable[[], Awaitable[None]]:
+async def _disconnected(request: Request) -> Callable[[], Awaitable[None]]:
     async def disconnected() -> None:
         while (await request.receive())["type"] != "http.disconnect":
             pass

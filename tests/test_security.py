@@ -227,7 +227,11 @@ def test_nothing_of_a_request_reaches_the_file_system(
         headers = {"x-request-id": name, "x-forwarded-for": name, "x-original-url": name}
         answer = httpx.post(f"{server.url}/predict", files=files, headers=headers)
         assert answer.status_code == 200, answer.text
-    assert opened.read_text()[before:] == ""
+    late = opened.read_text()[before:].splitlines()
+    # FastAPI names the endpoint's source line in its validation errors
+    assert [
+        line for line in late if not re.fullmatch(r"open \('.*/service/\w+/\w+\.py', 'r', .*", line)
+    ] == []
 
 
 def test_urls_are_not_fetched(watched: tuple[Server, Path]) -> None:

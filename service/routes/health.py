@@ -12,14 +12,14 @@ router = APIRouter(tags=["health"])
 
 @router.head("/livez", include_in_schema=False)
 @router.get("/livez")
-def livez() -> Live:
+async def livez() -> Live:
     """Answer as long as the process does."""
     return Live()
 
 
 @router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", responses={503: {"model": Ready, "description": "No artifact can run."}})
-def readyz(runtime: RuntimeDep, response: Response) -> Ready:
+async def readyz(runtime: RuntimeDep, response: Response) -> Ready:
     """Say whether requests can be served, by which detector, with which artifacts."""
     classifier = runtime.classifier
     registry, detectors = classifier.registry, classifier.detectors.unavailable

@@ -12,7 +12,7 @@ router = APIRouter(tags=["models"], prefix="/models")
 
 
 @router.get("")
-def models(runtime: RuntimeDep) -> ModelList:
+async def models(runtime: RuntimeDep) -> ModelList:
     """List the store's artifacts with their measured accuracy, size and latency."""
     store = runtime.classifier.store
     return ModelList(
@@ -22,7 +22,7 @@ def models(runtime: RuntimeDep) -> ModelList:
 
 
 @router.get("/{model}/{precision}", responses=problem_responses(UnknownArtifactError))
-def model(model: str, precision: str, runtime: RuntimeDep) -> ModelDetail:
+async def model(model: str, precision: str, runtime: RuntimeDep) -> ModelDetail:
     """Show one artifact with its model's card."""
     store = runtime.classifier.store
     record = store.record(model, precision)
