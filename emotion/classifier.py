@@ -12,7 +12,7 @@ from emotion.arrays import Pixels, Probabilities
 from emotion.assets import DetectorFiles, find_detector_files
 from emotion.decode import DEFAULT_LIMITS, DecodeLimits, decode
 from emotion.detectors import DetectorName, Detectors
-from emotion.errors import NoFaceError, UnknownFaceError
+from emotion.errors import NoFaceError, TooManyFacesError, UnknownFaceError
 from emotion.faces import Detector, Face
 from emotion.labels import EMOTIONS
 from emotion.preprocess import equalise, face_crop, face_tensor
@@ -105,6 +105,7 @@ class Classifier:
         detector_files: Callable[[], DetectorFiles] = find_detector_files,
         limits: DecodeLimits = DEFAULT_LIMITS,
         interpreters: int = 1,
+        before: "Classifier | None" = None,
     ) -> None:
         """Open a store; artifacts load on first use.
 
@@ -115,14 +116,19 @@ class Classifier:
             detector_files: finds the Caffe network, when it is first needed.
             limits: what an image may be.
             interpreters: how many calls of one artifact may run at once.
+            before: what it has loaded and ``store`` still lists is shared, not loaded again.
 
         Raises:
             StoreError: no readable store there.
             The errors of Detectors.get, for the default detector.
         """
         self.store = store if isinstance(store, ModelStore) else ModelStore(store)
-        self.registry = Registry(self.store, interpreters)
-        self.detectors = Detectors(self.store, detector_files, interpreters)
+        self.registry: Registry = Registry(
+            self.store, interpreters, before.registry if before else None
+        )
+        self.detectors: Detectors = Detectors(
+            self.store, detector_files, interpreters, before.detectors if before else None
+        )
         self.detector: Detector = (
             self.detectors.get(detector)
             if detector is None or isinstance(detector, str)
@@ -235,7 +241,7 @@ class Classifier:
             data = image if isinstance(image, bytes) else Path(image).read_bytes()
             pixels = decode(data, self._limits)
         with watch.stage("detect"):
-            found = _find(finder, pixels, faces, face, no_face)
+            found = _find(finder, pixels, faces, face, no_face, self._limits.max_faces)
         with watch.stage("preprocess"):
             crops = tuple(face_crop(pixels, face.box if face else None) for face in found)
             equalised = tuple(equalise(crop) for crop in crops)
@@ -255,7 +261,7 @@ class Classifier:
 
 
 def _find(
-    detector: Detector, pixels: Pixels, faces: Faces, face: int, no_face: NoFace
+    detector: Detector, pixels: Pixels, faces: Faces, face: int, no_face: NoFace, most: int
 ) -> tuple[Face | None, ...]:
     found: list[Face] | list[None] = [None] if faces == "whole" else detector.detect(pixels)
     if not found and no_face == "whole":
@@ -265,13 +271,13 @@ def _find(
             "No face was found. If the picture already is a face crop, ask for faces=whole; "
             "otherwise send one with a face that is upright and at least 1/10 of its height."
         )
-    if faces == "all":
-        return tuple(found)
-    if not 0 <= face < len(found):
+    if faces == "all" and len(found) > most:
+        raise TooManyFacesError(f"{len(found)} faces are more than {most}: crop the picture.")
+    if faces != "all" and not 0 <= face < len(found):
         raise UnknownFaceError(
             f"There is no face {face}: the picture has {len(found)}, counted from 0, the largest."
         )
-    return (found[face],)
+    return tuple(found) if faces == "all" else (found[face],)
 
 
 def _tensors(seen: ImageFaces, record: ArtifactRecord) -> Pixels:

@@ -41,6 +41,10 @@ class ArtifactUnavailableError(EmotionError):
     """The store lists the artifact, but its file is missing, damaged or not ours to run."""
 
 
+class TooManyFacesError(EmotionError):
+    """The image shows more faces than the limit."""
+
+
 class StoreError(EmotionError):
     """The model store as a whole cannot be read or written."""
 

@@ -225,7 +225,10 @@ class Ready(BaseModel):
     status: Literal["ready", "degraded", "unavailable"]
     detector: str = Field(description="used where a request names none")
     artifacts: list[str] = Field(description="loaded: model/precision@version")
-    unavailable: dict[str, str] = Field(description="artifacts that cannot run, and why")
+    unavailable: dict[str, str] = Field(
+        description="artifacts that cannot run, or only from memory because their file is gone "
+        "or damaged, and why"
+    )
 
 
 class Problem(BaseModel):

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Annotated, TypeAlias
 
 from fastapi import Depends, Request
@@ -11,7 +11,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from emotion.errors import EmotionError
-from service.settings import Settings
+from service.runtime import Runtime
 
 Body: TypeAlias = AsyncGenerator[bytes, None]
 
@@ -43,11 +43,14 @@ async def read_image(request: Request) -> bytes:
         BadUploadError: no image, more than one, or a broken multipart body.
         UnsupportedBodyError: another content type.
         UploadTimeoutError: not complete within the setting ``upload_seconds``.
+        OverloadedError: too many uploads at once, or no room for the work that would follow.
     """
-    settings: Settings = request.app.state.runtime.settings
+    runtime: Runtime = request.app.state.runtime
+    settings = runtime.settings
     stream = request.stream()
     try:
-        async with asyncio.timeout(settings.upload_seconds):
+        runtime.engine.check_room()
+        async with runtime.uploads, asyncio.timeout(settings.upload_seconds):
             return await _read(request.headers, stream, settings.max_body_bytes)
     except TimeoutError as error:
         raise UploadTimeoutError(
@@ -55,7 +58,7 @@ async def read_image(request: Request) -> bytes:
             "or send a smaller picture."
         ) from error
     except EmotionError:
-        await _linger(stream)
+        await linger(stream)
         raise
 
 
@@ -73,6 +76,18 @@ async def _read(headers: Headers, stream: Body, limit: int) -> bytes:
 
 
 ImageBytes = Annotated[bytes, Depends(read_image)]
+
+
+async def _disconnected(request: Request) -> Callable[[], Awaitable[None]]:
+    async def disconnected() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    return disconnected
+
+
+DisconnectedDep = Annotated[Callable[[], Awaitable[None]], Depends(_disconnected)]
+"""Waits until the client of a request that was read is gone."""
 
 REQUEST_BODY = {
     "required": True,
@@ -135,7 +150,7 @@ async def _limited(stream: Body, declared: int, limit: int) -> Body:
     )
 
 
-async def _linger(stream: Body) -> None:
+async def linger(stream: Body) -> None:
     """Take in a little more of a body that is refused.
 
     Closing a connection with unread data resets it, and the client would lose the answer that

@@ -1,5 +1,6 @@
 """What the web page does, in a real browser, against a real service."""
 
+import hashlib
 import re
 
 import pytest
@@ -215,3 +216,17 @@ def test_models_show_cards_and_plots(open_page: Open, classifier: Classifier) ->
     page.locator("summary", has_text=re.compile("^Report$")).click()
     expect(page.locator("#texts table").first).to_be_visible()
     expect(page.locator("#texts img").first).to_have_attribute("src", re.compile("^blob:"))
+
+
+def test_a_key_is_asked_for_and_kept(open_page: Open, start_server: StartServer) -> None:
+    given = hashlib.sha256(b"open sesame").hexdigest()
+    with start_server(preload="none", api_keys=f"page:{given}") as guarded:
+        page = open_page(url=guarded.url, refused=(401,))
+        page.get_by_label("API key").fill("open sesame")
+        with page.expect_response(lambda answer: answer.url.endswith("/models") and answer.ok):
+            page.get_by_role("button", name="Use this key").click()
+        try_example(page, "Portrait")
+        page.get_by_role("link", name="Models").click()
+        for plot in page.locator("#plots img").all():
+            expect(plot).to_have_attribute("src", re.compile("^blob:"))
+        expect(page.locator("#cards .prose table").first).to_be_visible()

@@ -13,7 +13,7 @@ from service.problems import problem_responses
 from service.routes.predict import IMAGE_ERRORS
 from service.runtime import RuntimeDep
 from service.schemas import CompareAnswer
-from service.upload import REQUEST_BODY, ImageBytes
+from service.upload import REQUEST_BODY, DisconnectedDep, ImageBytes
 
 router = APIRouter(tags=["emotions"])
 
@@ -52,11 +52,14 @@ class CompareQuery(BaseModel):
     openapi_extra={"requestBody": REQUEST_BODY},
 )
 async def compare(
-    query: Annotated[CompareQuery, Query()], image: ImageBytes, runtime: RuntimeDep
+    query: Annotated[CompareQuery, Query()],
+    image: ImageBytes,
+    runtime: RuntimeDep,
+    gone: DisconnectedDep,
 ) -> CompareAnswer:
     """Show one face to every chosen artifact; it is decoded, found and cropped once."""
-    comparison, timing = await runtime.engine.run(
-        lambda: runtime.classifier.compare(
+    comparison, timing = await runtime.compute(
+        lambda classifier: classifier.compare(
             image,
             _split(query.models),
             _split(query.precisions),
@@ -65,7 +68,8 @@ async def compare(
             face=query.face,
             no_face=query.no_face,
             detector=query.detector,
-        )
+        ),
+        gone(),
     )
     runtime.metrics.comparison(comparison, timing)
     return CompareAnswer.of(comparison, timing, correlation_id.get())

@@ -14,7 +14,7 @@ from service.explanations import ExplainAnswer
 from service.problems import problem_responses
 from service.routes.predict import IMAGE_ERRORS
 from service.runtime import RuntimeDep
-from service.upload import REQUEST_BODY, ImageBytes
+from service.upload import REQUEST_BODY, DisconnectedDep, ImageBytes
 
 router = APIRouter(tags=["emotions"])
 
@@ -51,15 +51,18 @@ class ExplainQuery(BaseModel):
     openapi_extra={"requestBody": REQUEST_BODY},
 )
 async def explain(
-    query: Annotated[ExplainQuery, Query()], image: ImageBytes, runtime: RuntimeDep
+    query: Annotated[ExplainQuery, Query()],
+    image: ImageBytes,
+    runtime: RuntimeDep,
+    gone: DisconnectedDep,
 ) -> ExplainAnswer:
     """Show the face before and after CLAHE, and where hiding it changes the artifact's answer.
 
     Occlusion sensitivity (Zeiler and Fergus 2014): one call of the network for every place.
     """
-    explained, timing = await runtime.engine.run(
-        lambda: explain_face(
-            runtime.classifier,
+    explained, timing = await runtime.compute(
+        lambda classifier: explain_face(
+            classifier,
             image,
             query.model,
             query.precision,
@@ -68,6 +71,7 @@ async def explain(
             face=query.face,
             no_face=query.no_face,
             detector=query.detector,
-        )
+        ),
+        gone(),
     )
     return ExplainAnswer.of(explained, timing, correlation_id.get())
