@@ -13,7 +13,7 @@ bin := .venv/bin
 serve: .venv/serving ## set up and serve the shipped model store on PORT
 	EMOTION_PORT=$(PORT) $(bin)/python -m service
 
-test: .venv/development lint ## set up and run every quick check
+test: .venv/development .venv/browser lint ## set up and run every quick check
 	$(bin)/pytest
 
 lint: .venv/development
@@ -53,4 +53,12 @@ clean:
 
 .venv/development: .venv/serving
 	$(bin)/pip install --quiet --editable '.[training,dev]'
+	touch $@
+
+# The page is tested in the system's Chromium, got where that takes no password.
+.venv/browser: .venv/pip
+	@command -v chromium >/dev/null \
+		|| { [ "$$(id -u)" = 0 ] && apt-get update -qq \
+			&& apt-get install -qq -y --no-install-recommends chromium fonts-dejavu-core >/dev/null; } \
+		|| echo "No Chromium, and none could be installed: the browser tests will be skipped."
 	touch $@

@@ -1,11 +1,9 @@
 """Decode, detect, preprocess, infer: the four steps in order, each timed."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -14,12 +12,13 @@ from emotion.arrays import Pixels, Probabilities
 from emotion.assets import DetectorFiles, find_detector_files
 from emotion.decode import DEFAULT_LIMITS, DecodeLimits, decode
 from emotion.detectors import DetectorName, Detectors
-from emotion.errors import NoFaceError
+from emotion.errors import NoFaceError, TooManyFacesError, UnknownFaceError
 from emotion.faces import Detector, Face
 from emotion.labels import EMOTIONS
-from emotion.preprocess import face_pixels, face_tensor
+from emotion.preprocess import equalise, face_crop, face_tensor
 from emotion.records import ArtifactRecord
 from emotion.registry import Registry
+from emotion.stopwatch import Stopwatch
 from emotion.store import ModelStore
 
 Faces = Literal["largest", "all", "whole"]
@@ -54,7 +53,8 @@ class ImageFaces:
     width: int
     height: int
     faces: tuple[Face | None, ...]
-    pixels: tuple[Pixels, ...]  # per face uint8 [128, 128], grey, equalised
+    crops: tuple[Pixels, ...]  # per face uint8 [128, 128], grey, as photographed
+    pixels: tuple[Pixels, ...]  # the same, equalised
     detector: str | None  # the one that ran
     milliseconds: dict[str, float]
 
@@ -76,11 +76,12 @@ class Prediction:
 
 @dataclass(frozen=True)
 class ComparedArtifact:
-    """One artifact's answer for the image's largest face, ``repeats`` times over."""
+    """One artifact's answer for one face, ``repeats`` times over."""
 
     artifact: ArtifactRecord
     prediction: FacePrediction
     milliseconds: float  # median over the repeats
+    spread: tuple[float, float]  # of the milliseconds: their 10th and 90th percentile
     agrees_with_float32: bool | None  # None where the model has no float32 in the comparison
     largest_difference: float | None  # of any probability, to float32
 
@@ -91,18 +92,6 @@ class Comparison:
 
     image: ImageFaces
     artifacts: tuple[ComparedArtifact, ...]
-
-
-@dataclass
-class _Stopwatch:
-    milliseconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        spent = 1000 * (time.perf_counter() - start)
-        self.milliseconds[name] = self.milliseconds.get(name, 0.0) + spent
 
 
 class Classifier:
@@ -116,6 +105,7 @@ class Classifier:
         detector_files: Callable[[], DetectorFiles] = find_detector_files,
         limits: DecodeLimits = DEFAULT_LIMITS,
         interpreters: int = 1,
+        before: "Classifier | None" = None,
     ) -> None:
         """Open a store; artifacts load on first use.
 
@@ -126,14 +116,19 @@ class Classifier:
             detector_files: finds the Caffe network, when it is first needed.
             limits: what an image may be.
             interpreters: how many calls of one artifact may run at once.
+            before: what it has loaded and ``store`` still lists is shared, not loaded again.
 
         Raises:
             StoreError: no readable store there.
             The errors of Detectors.get, for the default detector.
         """
         self.store = store if isinstance(store, ModelStore) else ModelStore(store)
-        self.registry = Registry(self.store, interpreters)
-        self.detectors = Detectors(self.store, detector_files, interpreters)
+        self.registry: Registry = Registry(
+            self.store, interpreters, before.registry if before else None
+        )
+        self.detectors: Detectors = Detectors(
+            self.store, detector_files, interpreters, before.detectors if before else None
+        )
         self.detector: Detector = (
             self.detectors.get(detector)
             if detector is None or isinstance(detector, str)
@@ -171,7 +166,7 @@ class Classifier:
         """
         artifact = self.registry.get(model, precision)
         seen = self.look(image, faces=faces, no_face=no_face, detector=detector)
-        watch = _Stopwatch(dict(seen.milliseconds))
+        watch = Stopwatch(dict(seen.milliseconds))
         with watch.stage("preprocess"):
             tensors = _tensors(seen, artifact.record)
         with watch.stage("inference"):
@@ -187,6 +182,7 @@ class Classifier:
         *,
         repeats: int = 1,
         faces: Literal["largest", "whole"] = "largest",
+        face: int = 0,
         no_face: NoFace = "error",
         detector: DetectorName | None = None,
     ) -> Comparison:
@@ -198,14 +194,16 @@ class Classifier:
             precisions: precisions to compare; none means all.
             repeats: timed calls of each artifact, of which the median is reported.
             faces: as for ``predict``.
+            face: another face than the largest: its place in the answer to faces="all".
             no_face: as for ``predict``.
             detector: as for ``predict``.
 
         Raises:
+            UnknownFaceError: the image has fewer faces.
             The errors of ``predict``.
         """
         chosen = [self.registry.get(m, p) for m, p in self._choose(models, precisions)]
-        seen = self.look(image, faces=faces, no_face=no_face, detector=detector)
+        seen = self.look(image, faces=faces, face=face, no_face=no_face, detector=detector)
         reference: dict[str, Probabilities] = {}
         rows = []
         for artifact in chosen:
@@ -217,10 +215,10 @@ class Classifier:
                 times.append(1000 * (time.perf_counter() - start))
             if artifact.record.precision == "float32":
                 reference[artifact.record.model] = answer
-            rows.append((artifact.record, answer, median(times)))
+            rows.append((artifact.record, answer, times))
         compared = [
-            _against_float32(record, FacePrediction(seen.faces[0], answer), milliseconds, reference)
-            for record, answer, milliseconds in rows
+            _against_float32(record, FacePrediction(seen.faces[0], answer), times, reference)
+            for record, answer, times in rows
         ]
         return Comparison(seen, tuple(compared))
 
@@ -229,22 +227,27 @@ class Classifier:
         image: ImageSource,
         *,
         faces: Faces = "largest",
+        face: int = 0,
         no_face: NoFace = "error",
         detector: DetectorName | None = None,
     ) -> ImageFaces:
-        """Decode an image, find its faces and bring them into the backbones' common form."""
+        """Decode an image, find its faces and bring them into the backbones' common form.
+
+        The arguments are those of ``compare``, and so are the errors.
+        """
         finder = self.detectors.get(detector) if detector else self.detector
-        watch = _Stopwatch()
+        watch = Stopwatch()
         with watch.stage("decode"):
             data = image if isinstance(image, bytes) else Path(image).read_bytes()
             pixels = decode(data, self._limits)
         with watch.stage("detect"):
-            found = _find(finder, pixels, faces, no_face)
+            found = _find(finder, pixels, faces, face, no_face, self._limits.max_faces)
         with watch.stage("preprocess"):
-            crops = tuple(face_pixels(pixels, face.box if face else None) for face in found)
+            crops = tuple(face_crop(pixels, face.box if face else None) for face in found)
+            equalised = tuple(equalise(crop) for crop in crops)
         height, width = pixels.shape[:2]
         ran = None if faces == "whole" else finder.name
-        return ImageFaces(width, height, found, crops, ran, watch.milliseconds)
+        return ImageFaces(width, height, found, crops, equalised, ran, watch.milliseconds)
 
     def _choose(self, models: Sequence[str], precisions: Sequence[str]) -> list[tuple[str, str]]:
         known = [(r.model, r.precision) for r in self.store.records]
@@ -258,19 +261,23 @@ class Classifier:
 
 
 def _find(
-    detector: Detector, pixels: Pixels, faces: Faces, no_face: NoFace
+    detector: Detector, pixels: Pixels, faces: Faces, face: int, no_face: NoFace, most: int
 ) -> tuple[Face | None, ...]:
-    if faces == "whole":
-        return (None,)
-    found = detector.detect(pixels)
+    found: list[Face] | list[None] = [None] if faces == "whole" else detector.detect(pixels)
+    if not found and no_face == "whole":
+        found = [None]
     if not found:
-        if no_face == "whole":
-            return (None,)
         raise NoFaceError(
             "No face was found. If the picture already is a face crop, ask for faces=whole; "
             "otherwise send one with a face that is upright and at least 1/10 of its height."
         )
-    return tuple(found) if faces == "all" else (found[0],)
+    if faces == "all" and len(found) > most:
+        raise TooManyFacesError(f"{len(found)} faces are more than {most}: crop the picture.")
+    if faces != "all" and not 0 <= face < len(found):
+        raise UnknownFaceError(
+            f"There is no face {face}: the picture has {len(found)}, counted from 0, the largest."
+        )
+    return tuple(found) if faces == "all" else (found[face],)
 
 
 def _tensors(seen: ImageFaces, record: ArtifactRecord) -> Pixels:
@@ -280,7 +287,7 @@ def _tensors(seen: ImageFaces, record: ArtifactRecord) -> Pixels:
 def _against_float32(
     record: ArtifactRecord,
     prediction: FacePrediction,
-    milliseconds: float,
+    times: list[float],
     reference: dict[str, Probabilities],
 ) -> ComparedArtifact:
     agrees, difference = None, None
@@ -288,4 +295,5 @@ def _against_float32(
         twin = reference[record.model]
         agrees = bool(twin.argmax() == prediction.probabilities.argmax())
         difference = float(np.abs(twin - prediction.probabilities).max())
-    return ComparedArtifact(record, prediction, milliseconds, agrees, difference)
+    low, middle, high = np.percentile(times, (10, 50, 90)).tolist()
+    return ComparedArtifact(record, prediction, middle, (low, high), agrees, difference)

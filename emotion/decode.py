@@ -29,10 +29,14 @@ _UPRIGHT = {  # what turns a picture stored with that EXIF orientation upright
 
 @dataclass(frozen=True)
 class DecodeLimits:
-    """What an image may be: at most ``max_pixels`` in all, at least ``min_side`` px a side."""
+    """What an image may be: at most ``max_pixels`` in all, at least ``min_side`` px a side.
+
+    Of ``max_faces`` at most, all are classified.
+    """
 
     max_pixels: int = 25_000_000
     min_side: int = 16
+    max_faces: int = 100
 
 
 DEFAULT_LIMITS = DecodeLimits()

@@ -25,6 +25,7 @@ class Detectors:
         store: ModelStore,
         find_files: Callable[[], DetectorFiles] = find_detector_files,
         calls: int = 1,
+        before: "Detectors | None" = None,
     ) -> None:
         """Load nothing yet.
 
@@ -32,6 +33,7 @@ class Detectors:
             store: may hold compiled detectors.
             find_files: finds the Caffe network, which most processes never need.
             calls: how many calls of one detector may run at once.
+            before: what it has loaded and ``store`` still lists is shared.
         """
         self.unavailable: dict[str, str] = {}  # what could not be loaded, and why
         self._store = store
@@ -39,6 +41,11 @@ class Detectors:
         self._calls = calls
         self._loaded: dict[DetectorName, Detector] = {}
         self._lock = threading.Lock()
+        self._compiled_last: tuple[DetectorRecord, Detector] | None = None
+        if before is not None:
+            self._compiled_last = before._compiled_last
+            if "caffe" in before._loaded:
+                self._loaded["caffe"] = before._loaded["caffe"]
 
     def get(self, name: DetectorName | None = None) -> Detector:
         """Return a detector.
@@ -83,14 +90,24 @@ class Detectors:
         raise ArtifactUnavailableError("; ".join(reasons.values()))
 
     def _load(self, record: DetectorRecord) -> Detector:
+        if self._compiled_last is not None and _same(self._compiled_last[0], record):
+            return self._compiled_last[1]
         content = self._store.read_detector(record)
-        return CompiledDetector(
+        detector = CompiledDetector(
             record.name,
             lambda: load_interpreter(
                 f"detector/{record.precision}", content, record.input, record.output
             ),
             interpreters=self._calls,
         )
+        self._compiled_last = (record, detector)
+        return detector
 
     def _caffe(self) -> Detector:
         return CaffeDetector(self._find_files(), networks=self._calls)
+
+
+def _same(one: DetectorRecord, other: DetectorRecord) -> bool:
+    """Whether two records describe one network, whatever else they say of it."""
+    names = ("precision", "sha256", "input", "output")
+    return all(getattr(one, name) == getattr(other, name) for name in names)

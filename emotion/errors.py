@@ -29,12 +29,20 @@ class NoFaceError(EmotionError):
     """The detector found no face."""
 
 
+class UnknownFaceError(EmotionError):
+    """The image has fewer faces than the number of the one asked for."""
+
+
 class UnknownArtifactError(EmotionError):
     """No artifact of that model and precision is in the store."""
 
 
 class ArtifactUnavailableError(EmotionError):
     """The store lists the artifact, but its file is missing, damaged or not ours to run."""
+
+
+class TooManyFacesError(EmotionError):
+    """The image shows more faces than the limit."""
 
 
 class StoreError(EmotionError):

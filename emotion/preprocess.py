@@ -44,14 +44,20 @@ PIPELINE = PipelineParameters()
 
 
 def face_pixels(image: Pixels, box: Box | None) -> Pixels:
-    """Frame one face as CK+ frames its faces, scale it to CK+'s resolution and equalise it.
+    """Frame one face and equalise it: ``equalise(face_crop(image, box))``."""
+    return equalise(face_crop(image, box))
+
+
+def face_crop(image: Pixels, box: Box | None) -> Pixels:
+    """Frame one face as CK+ frames its faces, at CK+'s resolution.
 
     Args:
         image: uint8 [height, width, 3], BGR.
         box: the detector's box; None takes the whole image, made square by repeating its edge.
 
     Returns:
-        uint8 [128, 128], grey, after CLAHE. Where the square leaves the image, edge pixels repeat.
+        uint8 [128, 128], grey, enlarged from 48x48. Where the square leaves the image, edge
+        pixels repeat.
     """
     height, width = image.shape[:2]
     side, left, top = _square(height, width, box)
@@ -73,10 +79,14 @@ def face_pixels(image: Pixels, box: Box | None) -> Pixels:
         borderType=_flag("BORDER", PIPELINE.crop_border),
     )
     size = (PIPELINE.clahe_size, PIPELINE.clahe_size)
+    return np.asarray(cv2.resize(face, size, interpolation=_flag("INTER", PIPELINE.upscale)))
+
+
+def equalise(face: Pixels) -> Pixels:
+    """Even out a crop's light (CLAHE): uint8 [128, 128], grey, to the same."""
     tiles = (PIPELINE.clahe_tiles, PIPELINE.clahe_tiles)
     clahe = cv2.createCLAHE(PIPELINE.clahe_clip_limit, tiles)
-    scaled = cv2.resize(face, size, interpolation=_flag("INTER", PIPELINE.upscale))
-    return np.asarray(clahe.apply(scaled), np.uint8)
+    return np.asarray(clahe.apply(face), np.uint8)
 
 
 def _square(height: int, width: int, box: Box | None) -> tuple[int, int, int]:

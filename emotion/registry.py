@@ -1,10 +1,11 @@
 """What is loaded, as opposed to what is on disk: artifacts and their interpreters."""
 
+import copy
 import threading
 
 from emotion.arrays import Pixels, Probabilities
 from emotion.errors import ArtifactUnavailableError
-from emotion.interpreter import Interpreter, load_interpreter
+from emotion.interpreter import load_interpreter
 from emotion.pool import Pool
 from emotion.records import ArtifactRecord
 from emotion.store import ModelStore
@@ -16,8 +17,11 @@ class LoadedArtifact:
     def __init__(self, record: ArtifactRecord, content: bytes, interpreters: int) -> None:
         """Load at most ``interpreters``; raises ArtifactUnavailableError if it cannot run."""
         self.record = record
-        self._content = content
-        self._interpreters = Pool(self._load, interpreters)
+        # No method of this object: a cycle would keep the memory of a replaced artifact.
+        self._interpreters = Pool(
+            lambda: load_interpreter(record.name, content, record.input, record.output),
+            interpreters,
+        )
 
     def run(self, tensors: Pixels) -> Probabilities:
         """Classify uint8 [n, size, size, 3] into float32 [n, 7]; safe from any thread."""
@@ -28,22 +32,37 @@ class LoadedArtifact:
         """Load all interpreters now."""
         self._interpreters.fill()
 
-    def _load(self) -> Interpreter:
-        return load_interpreter(
-            self.record.name, self._content, self.record.input, self.record.output
-        )
+    def described_by(self, record: ArtifactRecord) -> "LoadedArtifact | None":
+        """Return the same interpreters under a newer record, or None where it means others."""
+        if any(getattr(record, name) != getattr(self.record, name) for name in _WHAT_RUNS):
+            return None
+        artifact = copy.copy(self)
+        artifact.record = record
+        return artifact
+
+
+_WHAT_RUNS = ("model", "precision", "sha256", "pipeline_fingerprint", "input", "output")
 
 
 class Registry:
     """Loads artifacts of a store on first use and keeps them."""
 
-    def __init__(self, store: ModelStore, interpreters: int = 1) -> None:
-        """Serve ``store``; at most ``interpreters`` calls of one artifact run at once."""
+    def __init__(
+        self, store: ModelStore, interpreters: int = 1, before: "Registry | None" = None
+    ) -> None:
+        """Serve ``store``; at most ``interpreters`` calls of one artifact run at once.
+
+        What ``before`` has loaded and ``store`` still lists is shared, whatever became of its file.
+        """
         self.store = store
         self._interpreters = interpreters
-        self._loaded: dict[str, LoadedArtifact] = {}  # by name and version
+        self._loaded: dict[str, LoadedArtifact] = {}  # by name
         self._failed: dict[str, str] = {}
         self._lock = threading.Lock()
+        for record in store.records if before else ():
+            old = before._loaded.get(record.name) if before else None
+            if old is not None and (same := old.described_by(record)) is not None:
+                self._loaded[record.name] = same
 
     @property
     def loaded(self) -> list[ArtifactRecord]:
@@ -63,13 +82,12 @@ class Registry:
             ArtifactUnavailableError: it has, but it cannot be run.
         """
         record = self.store.record(model, precision)
-        key = f"{record.name}@{record.version}"
-        artifact = self._loaded.get(key)
+        artifact = self._loaded.get(record.name)
         if artifact is None:
             with self._lock:
-                artifact = self._loaded.get(key)
+                artifact = self._loaded.get(record.name)
                 if artifact is None:
-                    artifact = self._loaded[key] = self._load(record)
+                    artifact = self._loaded[record.name] = self._load(record)
         return artifact
 
     def _load(self, record: ArtifactRecord) -> LoadedArtifact:

@@ -8,8 +8,10 @@ manifest may find one missing, but never another's content.
 
 import hashlib
 import os
+import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
@@ -25,17 +27,21 @@ from emotion.records import (
     Manifest,
 )
 
+if sys.platform != "win32":
+    import fcntl
+
 MANIFEST = "manifest.json"
 CARD = "card.md"
 
 
 class ModelStore:
-    """Reads a store directory; the manifest is read once, at construction."""
+    """Reads a store directory; the manifest and the cards are read once, at construction."""
 
     def __init__(self, root: Path) -> None:
         """Read the manifest under ``root``; raises StoreError where that is impossible."""
         self.root = root
         self.manifest = _read_manifest(root)
+        self._cards = {model: _read_card(root / model) for model in self._card_names()}
         self._records: dict[tuple[str, str], ArtifactRecord] = {
             (r.model, r.precision): r for r in self.manifest.artifacts
         }
@@ -98,10 +104,24 @@ class ModelStore:
 
     def card(self, model: str) -> str:
         """Return the model's card in Markdown, or an empty text where it has none."""
-        try:
-            return (self.root / model / CARD).read_text("utf-8", errors="replace")
-        except OSError:
-            return ""
+        return self._cards.get(model, "")
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The manifest and every file it names."""
+        named = [record.file for record in self.manifest.artifacts]
+        named += [record.file for record in self.manifest.detectors]
+        return tuple(self.root / name for name in (MANIFEST, *named))
+
+    def _card_names(self) -> set[str]:
+        return {r.model for r in self.manifest.artifacts} | {"detector"}
+
+
+def _read_card(directory: Path) -> str:
+    try:
+        return (directory / CARD).read_text("utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def publish(
@@ -111,6 +131,8 @@ def publish(
     detectors: Iterable[tuple[DetectorRecord, bytes]] = (),
 ) -> Manifest:
     """Add or replace artifacts in the store at ``root`` (made if missing), manifest last.
+
+    Another publisher of the same store waits until this one has finished.
 
     Args:
         root: the store's directory.
@@ -123,6 +145,16 @@ def publish(
             read. The store is then as it was before.
     """
     new, new_detectors = list(artifacts), list(detectors)
+    with _alone(root):
+        return _publish(root, new, cards, new_detectors)
+
+
+def _publish(
+    root: Path,
+    new: list[tuple[ArtifactRecord, bytes]],
+    cards: dict[str, str],
+    new_detectors: list[tuple[DetectorRecord, bytes]],
+) -> Manifest:
     old = _read_manifest(root) if (root / MANIFEST).exists() else Manifest()
     replaced = {(r.model, r.precision) for r, _ in new}
     kept = [r for r in old.artifacts if (r.model, r.precision) not in replaced]
@@ -139,6 +171,24 @@ def publish(
     _replace_all(contents)
     _delete_unnamed(root, manifest)
     return manifest
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """Hold the store's directory against other publishers; the lock ends with the process."""
+    if sys.platform == "win32":
+        yield
+        return
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise StoreError(f"Publishing failed: {root}: {error.strerror}.") from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _delete_unnamed(root: Path, manifest: Manifest) -> None:
@@ -195,10 +245,10 @@ def _read_manifest(root: Path) -> Manifest:
         ) from error
     try:
         version = _SchemaVersion.model_validate_json(text).schema_version
-        if version > SCHEMA_VERSION:
+        if version != SCHEMA_VERSION:
+            cure = "install a newer release" if version > SCHEMA_VERSION else "publish it again"
             raise StoreError(
-                f"{path} has schema version {version}, this release reads up to "
-                f"{SCHEMA_VERSION}: install a newer release."
+                f"{path} has schema version {version}, this release reads {SCHEMA_VERSION}: {cure}."
             )
         manifest = Manifest.model_validate_json(text)
     except ValidationError as error:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from emotion.detectors import Detectors
 from emotion.errors import EmotionError
 from emotion.store import ModelStore
+from service.logs import configure_logs
 from service.protocol import BoundedProtocol
 from service.runtime import finder_of, to_preload
 from service.settings import Settings
@@ -34,6 +35,7 @@ def main() -> int:
     except EmotionError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    configure_logs(settings.log_level)
     if settings.workers == 1:
         _serve(settings)
         return 0
@@ -54,6 +56,7 @@ def _serve(settings: Settings) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        timeout_worker_healthcheck=30,  # on a busy machine a sound worker may take its time
         timeout_graceful_shutdown=int(settings.deadline_seconds) + 5,
     )
 

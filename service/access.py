@@ -12,7 +12,10 @@ _log = structlog.get_logger("access")
 
 
 class AccessMiddleware:
-    """Logs each request's method, path, status and duration; no query, no body, no address."""
+    """Logs each request's method, path, status, duration and the API key's id.
+
+    No query, no body, no address.
+    """
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -44,4 +47,5 @@ class AccessMiddleware:
                 path=scope["path"],
                 status=status,
                 milliseconds=round(1000 * seconds, 2),
+                **({"api_key": key} if (key := scope.get("api_key")) else {}),
             )

@@ -5,17 +5,32 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from asgi_correlation_id import CorrelationIdMiddleware
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.concurrency import run_in_threadpool
 from fastapi_swagger import patch_fastapi
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 
 from service.access import AccessMiddleware
+from service.clients import Clients, admitted
+from service.headers import SecurityHeaders
 from service.logs import configure_logs
 from service.metrics import Metrics
 from service.oip.schemas import request_schemas
-from service.problems import add_problem_handlers
-from service.routes import compare, health, metrics, models, predict, v2
+from service.problems import REFUSALS, add_problem_handlers
+from service.reload import followed
+from service.routes import (
+    compare,
+    explain,
+    fragments,
+    health,
+    metrics,
+    models,
+    page,
+    predict,
+    reports,
+    v2,
+)
 from service.runtime import Runtime
 from service.schemas import Problem
 from service.settings import Settings
@@ -28,9 +43,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     counted = Metrics()
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         app.state.runtime = await run_in_threadpool(Runtime, settings, counted)
-        yield
+        async with followed(app.state.runtime.current, settings.reload_seconds):
+            # For the protocol below the app.
+            yield {"metrics": counted, "max_connections": settings.max_connections}
         await run_in_threadpool(app.state.runtime.engine.close)
         counted.close()
 
@@ -43,17 +60,39 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
         middleware=[
+            Middleware(SecurityHeaders),
             Middleware(CorrelationIdMiddleware),
             Middleware(AccessMiddleware, metrics=counted),
+            *_cross_origin(settings),
         ],
     )
     app.state.metrics = counted
-    for route in (predict, compare, models, v2, health, metrics):
-        app.include_router(route.router)
+    app.state.clients = Clients(settings)
+    guarded = [Depends(admitted)]
+    for route in (predict, compare, explain, models, v2, reports, fragments):
+        app.include_router(route.router, dependencies=guarded, responses=REFUSALS)
+    app.include_router(metrics.router, dependencies=[] if settings.metrics_open else guarded)
+    app.include_router(health.router)
+    app.include_router(page.router)
+    app.mount("/web", page.FILES)
     patch_fastapi(app)  # /docs, from files of its own
     add_problem_handlers(app)
     app.openapi = lambda: _with_problem_schema(app)  # type: ignore[method-assign]
     return app
+
+
+def _cross_origin(settings: Settings) -> list[Middleware]:
+    if not settings.cors_origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=("GET", "POST"),
+            allow_headers=("Authorization", "Content-Type", "X-API-Key", "X-Request-ID"),
+            expose_headers=("Retry-After", "X-Request-ID"),
+        )
+    ]
 
 
 def _with_problem_schema(app: FastAPI) -> dict[str, Any]:

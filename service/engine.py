@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -18,6 +18,10 @@ class OverloadedError(EmotionError):
 
 class DeadlineError(EmotionError):
     """The request could not be computed in time."""
+
+
+class AbandonedError(EmotionError):
+    """The client is gone."""
 
 
 @dataclass(frozen=True)
@@ -52,19 +56,32 @@ class Engine:
         self._deadline = deadline_seconds
         self._admitted = 0
 
-    async def run(self, work: Callable[[], T]) -> tuple[T, Timing]:
+    def check_room(self) -> None:
+        """Raise OverloadedError where the queue is full."""
+        if self._admitted >= self._capacity:
+            raise OverloadedError("The service is at its limit: send the request again later.")
+
+    async def run(
+        self, work: Callable[[], T], gone: Awaitable[object] | None = None
+    ) -> tuple[T, Timing]:
         """Compute ``work()`` in a thread.
+
+        Work that had begun when the deadline passed or the client went goes on to its end, and
+        counts against the capacity until then; what had not begun is dropped.
+
+        Args:
+            work: what to compute.
+            gone: ends when nobody waits for the answer any more.
 
         Returns:
             Its result, and how long that took.
 
         Raises:
             OverloadedError: the queue is full.
-            DeadlineError: no result within the deadline. Work that had already begun goes on to
-                its end, and counts against the capacity until then.
+            DeadlineError: no result within the deadline.
+            AbandonedError: ``gone`` ended first.
         """
-        if self._admitted >= self._capacity:
-            raise OverloadedError("The service is at its limit: send the request again later.")
+        self.check_room()
         submitted = time.perf_counter()
         waited = 0.0
 
@@ -77,13 +94,24 @@ class Engine:
         self._admit(1)
         future = self._pool.submit(timed)
         future.add_done_callback(lambda _: self._release_on(loop, future))
+        answer = asyncio.wrap_future(future)
+        watcher = asyncio.ensure_future(gone) if gone else None
+        if watcher:
+            watcher.add_done_callback(lambda _: answer.cancel())
         try:
-            result = await asyncio.wait_for(asyncio.wrap_future(future), self._deadline)
+            result = await asyncio.wait_for(answer, self._deadline)
         except TimeoutError as error:
             raise DeadlineError(
                 f"No answer within {self._deadline:g} seconds: send a smaller picture, or send it "
                 "again later."
             ) from error
+        except asyncio.CancelledError:
+            if watcher and watcher.done():
+                raise AbandonedError("The client is gone.") from None
+            raise
+        finally:
+            if watcher:
+                watcher.cancel()
         return result, Timing(waited, _milliseconds_since(submitted))
 
     def close(self) -> None:
@@ -97,6 +125,27 @@ class Engine:
     def _admit(self, change: int) -> None:
         self._admitted += change
         self._on_change(change)
+
+
+class Slots:
+    """At most so many ``async with`` blocks at once; the next is refused, not delayed."""
+
+    def __init__(self, slots: int, on_change: Callable[[int], None]) -> None:
+        """Start with ``slots`` free ones; ``on_change`` is told of each taken (1) or freed (-1)."""
+        self._free = slots
+        self._on_change = on_change
+
+    async def __aenter__(self) -> None:
+        """Take a slot; raises OverloadedError where none is free."""
+        if not self._free:
+            raise OverloadedError("Too many uploads at once: send the request again later.")
+        self._free -= 1
+        self._on_change(1)
+
+    async def __aexit__(self, *error: object) -> None:
+        """Free the slot."""
+        self._free += 1
+        self._on_change(-1)
 
 
 def _milliseconds_since(start: float) -> float:

@@ -1,8 +1,12 @@
 """Prometheus metrics. Label values come from closed sets, so that no client can add series."""
 
 import os
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal
 
+import structlog
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -17,6 +21,8 @@ from emotion.records import ArtifactRecord
 from service.engine import Timing
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_CONFIDENCES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1)
+_log = structlog.get_logger()
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -28,6 +34,7 @@ class Metrics:
     """
 
     def __init__(self) -> None:
+        dead = _forget_dead_workers()
         self._registry = registry = CollectorRegistry()
         self._requests = Counter(
             "emotion_requests",
@@ -71,10 +78,49 @@ class Metrics:
             registry=registry,
             multiprocess_mode="livesum",
         )
+        self._uploads = Gauge(
+            "emotion_uploads",
+            "Bodies arriving.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self._connections_refused = Counter(
+            "emotion_connections_refused",
+            "Connections closed at once because too many were open.",
+            registry=registry,
+        )
+        self._confidence = Histogram(
+            "emotion_confidence",
+            "Probability of the emotion found: watch it for drift.",
+            ("model", "precision"),
+            buckets=_CONFIDENCES,
+            registry=registry,
+        )
         self._artifacts = Gauge(
             "emotion_artifact_loaded",
             "1 for each artifact in memory.",
             ("model", "precision", "version"),
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+        self._in_memory: set[tuple[str, str, str]] = set()
+        self._lock = threading.Lock()
+        self._reloads = Counter(
+            "emotion_store_reloads",
+            "Looks at a store that had changed, by what came of them.",
+            ("outcome",),
+            registry=registry,
+        )
+        self._dead_workers = Counter(
+            "emotion_workers_killed",
+            "Worker processes that ended without saying so; others took their places.",
+            registry=registry,
+        )
+        self._dead_workers.inc(dead)
+        self._store_problems = Gauge(
+            "emotion_store_problems",
+            "Artifacts that cannot be loaded, or whose file is no longer what memory holds.",
+            ("problem",),
             registry=registry,
             multiprocess_mode="livemax",
         )
@@ -90,49 +136,77 @@ class Metrics:
 
     def prediction(self, prediction: Prediction, timing: Timing) -> None:
         """Record a /predict."""
-        emotions = [face.emotion for face in prediction.faces]
-        self.inferred(prediction.artifact, [prediction.milliseconds], emotions, timing)
+        faces = [(face.emotion, face.confidence) for face in prediction.faces]
+        self.inferred(prediction.artifact, [prediction.milliseconds], faces, timing)
 
     def inferred(
         self,
         artifact: ArtifactRecord,
         milliseconds: Sequence[dict[str, float]],
-        emotions: Sequence[str],
+        faces: Iterable[tuple[str, float]],
         timing: Timing,
     ) -> None:
-        """Record a request for one artifact; ``milliseconds`` are per stage, for each picture."""
+        """Record a request for one artifact.
+
+        Args:
+            artifact: that answered.
+            milliseconds: per stage, for each picture.
+            faces: emotion and confidence of each.
+            timing: of the whole request.
+        """
         for picture in milliseconds:
             self._stages(picture)
         self._stages(vars(timing))
-        self._inference(artifact, sum(picture["inference"] for picture in milliseconds), emotions)
+        self._inference(artifact, sum(picture["inference"] for picture in milliseconds), faces)
 
     def comparison(self, comparison: Comparison, timing: Timing) -> None:
         """Record a /compare; of an artifact's repeats, the median counts, once."""
         self._stages(comparison.image.milliseconds | vars(timing))
         for compared in comparison.artifacts:
-            emotions = [compared.prediction.emotion]
-            self._inference(compared.artifact, compared.milliseconds, emotions)
+            said = compared.prediction
+            faces = [(said.emotion, said.confidence)]
+            self._inference(compared.artifact, compared.milliseconds, faces)
 
     def _stages(self, milliseconds: dict[str, float]) -> None:
         for stage, spent in milliseconds.items():
             self._stage_seconds.labels(stage).observe(spent / 1000)
 
     def _inference(
-        self, artifact: ArtifactRecord, milliseconds: float, emotions: Sequence[str]
+        self, artifact: ArtifactRecord, milliseconds: float, faces: Iterable[tuple[str, float]]
     ) -> None:
-        self.loaded(artifact)
         labels = (artifact.model, artifact.precision)
         self._inference_seconds.labels(*labels).observe(milliseconds / 1000)
-        for emotion in emotions:
+        for emotion, confidence in faces:
             self._emotions.labels(*labels, emotion).inc()
+            self._confidence.labels(*labels).observe(confidence)
 
     def admitted(self, change: int) -> None:
         """Record that requests entered or left the engine."""
         self._admitted.inc(change)
 
-    def loaded(self, artifact: ArtifactRecord) -> None:
-        """Record an artifact in memory."""
-        self._artifacts.labels(artifact.model, artifact.precision, artifact.version).set(1)
+    def uploading(self, change: int) -> None:
+        """Record that a body began or ceased to arrive."""
+        self._uploads.inc(change)
+
+    def connection_refused(self) -> None:
+        """Count a connection that was one too many."""
+        self._connections_refused.inc()
+
+    def artifacts(self, loaded: Iterable[ArtifactRecord]) -> None:
+        """Record which artifacts are in memory."""
+        with self._lock:
+            now = {(record.model, record.precision, record.version) for record in loaded}
+            for labels in self._in_memory | now:
+                self._artifacts.labels(*labels).set(labels in now)
+            self._in_memory |= now
+
+    def reloaded(self, outcome: Literal["switched", "unchanged", "refused"]) -> None:
+        """Count a look at a store that had changed."""
+        self._reloads.labels(outcome).inc()
+
+    def store_problems(self, problem: Literal["unavailable", "damaged_on_disk"], n: int) -> None:
+        """Record how many of the store's artifacts have a problem."""
+        self._store_problems.labels(problem).set(n)
 
     def text(self) -> bytes:
         """All numbers in Prometheus's text format."""
@@ -147,3 +221,24 @@ class Metrics:
         """Take this process out of the workers' common numbers of what is alive."""
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             multiprocess.mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]
+
+
+def _forget_dead_workers() -> int:
+    """Take killed workers out of the common numbers of what is alive, and count them."""
+    directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if directory is None:
+        return 0
+    files = Path(directory).glob("gauge_live*_*.db")
+    dead = {pid for file in files if not _alive(pid := int(file.stem.rpartition("_")[2]))}
+    for pid in dead:
+        multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
+        _log.error("worker was killed", pid=pid)
+    return len(dead)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -13,7 +13,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from emotion import errors
-from service.engine import DeadlineError, OverloadedError
+from service.clients import TooManyRequestsError, UnauthorizedError
+from service.engine import AbandonedError, DeadlineError, OverloadedError
+from service.headers import secure
 from service.oip.errors import BadInferenceError
 from service.oip.schemas import InferError
 from service.schemas import Problem
@@ -42,6 +44,7 @@ KINDS: dict[type[errors.EmotionError], _Kind] = {
     BadInferenceError: _Kind(400, "bad-inference", "Not an inference request for this model"),
     errors.UnreadableImageError: _Kind(400, "unreadable-image", "The image cannot be decoded"),
     errors.ImageTooSmallError: _Kind(400, "image-too-small", "The image has too few pixels"),
+    UnauthorizedError: _Kind(401, "unauthorized", "No API key that is known"),
     errors.UnknownArtifactError: _Kind(404, "unknown-artifact", "No such model or precision"),
     UploadTimeoutError: _Kind(408, "upload-timeout", "The request body came too slowly"),
     BodyTooLargeError: _Kind(413, "body-too-large", "The request body has too many bytes"),
@@ -49,11 +52,15 @@ KINDS: dict[type[errors.EmotionError], _Kind] = {
     UnsupportedBodyError: _Kind(415, "unsupported-body", "The content type is not served"),
     errors.UnsupportedFormatError: _Kind(415, "unsupported-format", "Not a served image format"),
     errors.NoFaceError: _Kind(422, "no-face", "No face was found"),
+    errors.UnknownFaceError: _Kind(422, "unknown-face", "The image has fewer faces"),
+    errors.TooManyFacesError: _Kind(422, "too-many-faces", "The image shows too many faces"),
+    TooManyRequestsError: _Kind(429, "too-many-requests", "This client asks too much"),
     errors.ArtifactUnavailableError: _Kind(503, "artifact-unavailable", "The artifact cannot run"),
     errors.DetectorMissingError: _Kind(503, "detector-missing", "The detector cannot run"),
     OverloadedError: _Kind(503, "overloaded", "Too many requests at once"),
     DeadlineError: _Kind(504, "deadline-passed", "No answer in time"),
 }
+_BODY_UNREAD = (401, 408, 413, 429)  # perhaps: what follows may not be the next request
 _INVALID = _Kind(422, "invalid-parameter", "A parameter is not valid")
 _INTERNAL = _Kind(500, "internal-error", "The service made a mistake")
 
@@ -63,7 +70,8 @@ def add_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(errors.EmotionError, _on_emotion_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http_error)
-    app.add_exception_handler(ClientDisconnect, _on_disconnect)
+    for gone in (ClientDisconnect, AbandonedError):
+        app.add_exception_handler(gone, _on_disconnect)
     app.add_exception_handler(Exception, _on_bug)
 
 
@@ -80,25 +88,48 @@ def problem_responses(*kinds: type[errors.EmotionError]) -> dict[int | str, dict
     return responses
 
 
-def _on_emotion_error(request: Request, error: Exception) -> JSONResponse:
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: response
+    for status, response in problem_responses(UnauthorizedError, TooManyRequestsError).items()
+    if status in (401, 429)
+}
+"""Of every route that is not open."""
+
+
+def refusal_of_connection() -> bytes:
+    """Return a whole HTTP/1.1 answer, for where no request has been read."""
+    kind = KINDS[OverloadedError]
+    detail = "Too many connections are open: connect again later."
+    body = _problem(kind, detail, None).model_dump_json().encode()
+    head = (
+        f"HTTP/1.1 {kind.status} Service Unavailable\r\nContent-Type: {MEDIA_TYPE}\r\n"
+        f"Retry-After: {RETRY_AFTER_SECONDS}\r\nConnection: close\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+async def _on_emotion_error(request: Request, error: Exception) -> JSONResponse:
     kind = next((KINDS[cls] for cls in type(error).__mro__ if cls in KINDS), _INTERNAL)
     if kind.status >= 500:
         _log.warning("refused", problem=kind.name, detail=str(error))
     headers = {}
-    if kind.status == HTTPStatus.SERVICE_UNAVAILABLE:
-        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-    if kind.status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE):
+    if kind.status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+        headers["Retry-After"] = str(getattr(error, "retry_after", RETRY_AFTER_SECONDS))
+    if kind.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    if kind.status in _BODY_UNREAD:
         headers["Connection"] = "close"
     return _answer(request, kind, str(error), headers)
 
 
-def _on_invalid(request: Request, error: Exception) -> JSONResponse:
+async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 (registered for nothing else)
     details = [f"{e['loc'][-1]}: {e['msg']}" for e in error.errors()]
     return _answer(request, _INVALID, "; ".join(details) + ".")
 
 
-def _on_http_error(request: Request, error: Exception) -> JSONResponse:
+async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 (registered for nothing else)
     title = HTTPStatus(error.status_code).phrase
     kind = _Kind(error.status_code, title.lower().replace(" ", "-"), title)
@@ -106,13 +137,16 @@ def _on_http_error(request: Request, error: Exception) -> JSONResponse:
     return _answer(request, kind, detail, dict(error.headers or {}))
 
 
-def _on_disconnect(request: Request, error: Exception) -> Response:
+async def _on_disconnect(request: Request, error: Exception) -> Response:
     return Response(status_code=CLIENT_CLOSED_REQUEST)  # nobody is there to read it
 
 
-def _on_bug(request: Request, error: Exception) -> JSONResponse:
+async def _on_bug(request: Request, error: Exception) -> JSONResponse:
     detail = "This is a bug: report it with the request id, it is in the service's log."
-    return _answer(request, _INTERNAL, detail)
+    answer = _answer(request, _INTERNAL, detail)
+    answer.headers["X-Request-ID"] = correlation_id.get() or ""
+    secure(answer.headers, request.url.path)  # it passes by the middleware that does so
+    return answer
 
 
 def _answer(
@@ -121,11 +155,15 @@ def _answer(
     request.app.state.metrics.problem(kind.name)
     if f"{request.url.path}/".startswith("/v2/"):  # the protocol has its own form of errors
         return JSONResponse(InferError(error=detail).model_dump(), kind.status, headers)
-    problem = Problem(
+    problem = _problem(kind, detail, correlation_id.get())
+    return JSONResponse(problem.model_dump(), kind.status, headers, MEDIA_TYPE)
+
+
+def _problem(kind: _Kind, detail: str, request_id: str | None) -> Problem:
+    return Problem(
         type=f"urn:problem-type:emotion:{kind.name}",
         title=kind.title,
         status=kind.status,
         detail=detail,
-        request_id=correlation_id.get(),
+        request_id=request_id,
     )
-    return JSONResponse(problem.model_dump(), kind.status, headers, MEDIA_TYPE)

@@ -2,16 +2,28 @@
 # ruff: noqa: D102 (the methods are callbacks of asyncio's and httptools')
 
 import asyncio
-from typing import Any
+import resource
+import time
+from typing import Any, ClassVar
 
+import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from service.problems import refusal_of_connection
 
 MAX_HEAD_BYTES = 64 * 1024
 HEAD_SECONDS = 30
+SPARE_DESCRIPTORS = 32  # for the store's files, logs and the like
+_log = structlog.get_logger()
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Closes connections whose heads or trailers are too long, or whose heads are too slow."""
+    """Closes connections that are too many, or whose heads or trailers are too long or slow.
+
+    The app's lifespan state says how many may be open (``max_connections``), and has the metrics.
+    """
+
+    _last_warning: ClassVar[float] = float("-inf")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -21,7 +33,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._await_head()
+        if len(self.connections) > self._most_connections():
+            self._refuse()
+        else:
+            self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_arrived()
@@ -54,6 +69,18 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         self._advanced = True
         super().on_body(body)
+
+    def _most_connections(self) -> int:
+        descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return min(int(self.app_state["max_connections"]), descriptors - SPARE_DESCRIPTORS)
+
+    def _refuse(self) -> None:
+        self.transport.write(refusal_of_connection())
+        self.transport.close()
+        self.app_state["metrics"].connection_refused()
+        if time.monotonic() - BoundedProtocol._last_warning > 1:  # no line for each of a flood
+            BoundedProtocol._last_warning = time.monotonic()
+            _log.warning("connections refused", open=len(self.connections))
 
     def _await_head(self) -> None:
         self._head_timer = self.loop.call_later(HEAD_SECONDS, self._close_slow)

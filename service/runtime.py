@@ -1,10 +1,9 @@
 """What one worker process holds: the classifier with its models, and the engine that runs it."""
 
-from collections.abc import Callable, Sequence
-from typing import Annotated
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, TypeVar
 
 import cv2
-import structlog
 from fastapi import Depends, Request
 
 from emotion import Classifier
@@ -13,11 +12,12 @@ from emotion.decode import DecodeLimits
 from emotion.errors import ArtifactUnavailableError
 from emotion.records import ArtifactRecord
 from emotion.store import ModelStore
-from service.engine import Engine
+from service.engine import Engine, Slots, Timing
 from service.metrics import Metrics
+from service.reload import CurrentStore
 from service.settings import Settings
 
-_log = structlog.get_logger()
+T = TypeVar("T")
 
 
 class Runtime:
@@ -37,24 +37,48 @@ class Runtime:
         self.engine = Engine(
             settings.threads, settings.max_waiting, settings.deadline_seconds, metrics.admitted
         )
-        self.classifier = Classifier(
-            ModelStore(settings.store),
-            detector=settings.detector,
-            detector_files=finder_of(settings),
-            limits=DecodeLimits(max_pixels=settings.max_pixels),
-            interpreters=settings.threads,
+        self.uploads = Slots(settings.max_uploads, metrics.uploading)
+        self.current = CurrentStore(
+            settings.store,
+            self._open,
+            lambda store: to_preload(store, settings.preload),
+            metrics,
         )
-        for record in to_preload(self.classifier.store, settings.preload):
-            self._preload(record)
 
-    def _preload(self, record: ArtifactRecord) -> None:
+    @property
+    def classifier(self) -> Classifier:
+        """The current one: take it once for a request, for another may follow at any moment."""
+        return self.current.classifier
+
+    async def compute(
+        self, work: Callable[[Classifier], T], gone: Awaitable[object] | None = None
+    ) -> tuple[T, Timing]:
+        """Run ``work`` on the current classifier in a thread; see Engine.run."""
+        return await self.engine.run(lambda: self._on_current(work), gone)
+
+    def _on_current(self, work: Callable[[Classifier], T]) -> T:
+        classifier = self.classifier
         try:
-            self.classifier.registry.get(record.model, record.precision).fill()
-        except ArtifactUnavailableError as error:
-            _log.error("artifact unavailable", artifact=record.name, reason=str(error))
-        else:
-            self.metrics.loaded(record)
-            _log.info("artifact loaded", artifact=record.name, version=record.version)
+            return work(classifier)
+        except ArtifactUnavailableError:
+            # A newer store may have replaced the file before it was loaded.
+            if self.settings.reload_seconds:
+                self.current.check()
+            if self.classifier is classifier:
+                raise
+            return work(self.classifier)
+
+    def _open(self, store: ModelStore, before: Classifier | None) -> Classifier:
+        return Classifier(
+            store,
+            detector=self.settings.detector,
+            detector_files=finder_of(self.settings),
+            limits=DecodeLimits(
+                max_pixels=self.settings.max_pixels, max_faces=self.settings.max_faces
+            ),
+            interpreters=self.settings.threads,
+            before=before,
+        )
 
 
 def finder_of(settings: Settings) -> Callable[[], DetectorFiles]:
@@ -76,7 +100,7 @@ def to_preload(store: ModelStore, names: Sequence[str]) -> list[ArtifactRecord]:
     return [store.record(model, precision) for model, _, precision in pairs]
 
 
-def _runtime(request: Request) -> Runtime:
+async def _runtime(request: Request) -> Runtime:
     runtime: Runtime = request.app.state.runtime
     return runtime
 

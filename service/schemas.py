@@ -100,6 +100,9 @@ class ArtifactAnswer(BaseModel):
     confidence: Probability
     probabilities: dict[str, Probability]
     latency_ms: Milliseconds = Field(description="of the network alone: median over the repeats")
+    latency_spread_ms: tuple[Milliseconds, Milliseconds] = Field(
+        description="10th and 90th percentile over the repeats"
+    )
     bytes: int
     accuracy: float = Field(description="stored with the artifact; see /models for its protocol")
     agrees_with_float32: bool | None = Field(
@@ -121,6 +124,7 @@ class ArtifactAnswer(BaseModel):
             confidence=answer.confidence,
             probabilities=dict(zip(EMOTIONS, answer.probabilities.tolist(), strict=True)),
             latency_ms=compared.milliseconds,
+            latency_spread_ms=compared.spread,
             bytes=record.bytes,
             accuracy=record.metrics.accuracy,
             agrees_with_float32=compared.agrees_with_float32,
@@ -146,7 +150,7 @@ class CompareLatency(BaseModel):
 
 
 class CompareAnswer(BaseModel):
-    """What several artifacts say about the largest face."""
+    """What several artifacts say about one face."""
 
     request_id: str | None
     image: ImageSize
@@ -221,7 +225,10 @@ class Ready(BaseModel):
     status: Literal["ready", "degraded", "unavailable"]
     detector: str = Field(description="used where a request names none")
     artifacts: list[str] = Field(description="loaded: model/precision@version")
-    unavailable: dict[str, str] = Field(description="artifacts that cannot run, and why")
+    unavailable: dict[str, str] = Field(
+        description="artifacts that cannot run, or only from memory because their file is gone "
+        "or damaged, and why"
+    )
 
 
 class Problem(BaseModel):

@@ -4,11 +4,13 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from emotion.classifier import CHECKOUT_STORE
 from emotion.detectors import DetectorName
+
+ApiKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,32}:[0-9a-f]{64}$")]
 
 
 class Settings(BaseSettings):
@@ -29,6 +31,13 @@ class Settings(BaseSettings):
         default=("all",),
         description="artifacts loaded before the service is ready: `all`, `none`, or a list such "
         "as `mobilenet/int8,resnet50/int8`; the others load on first use",
+    )
+    reload_seconds: float = Field(
+        default=2.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="how often to look whether a newer store was published, which then replaces "
+        "the loaded one; 0 means on SIGHUP alone",
     )
     detector: DetectorName | None = Field(
         default=None,
@@ -55,6 +64,18 @@ class Settings(BaseSettings):
     max_batch: int = Field(
         default=32, ge=1, description="images or ready tensors in one request to `/v2`"
     )
+    max_faces: int = Field(
+        default=100, ge=1, description="most faces of one image that `faces=all` classifies"
+    )
+    max_uploads: int = Field(
+        default=64, ge=1, description="bodies that may arrive at once; more get 503"
+    )
+    max_connections: int = Field(
+        default=1024,
+        ge=1,
+        description="connections open at once; more get 503, as they do where the process has few "
+        "file descriptors left",
+    )
     max_waiting: int = Field(
         default=64, ge=0, description="requests that may wait for a thread; more get 503"
     )
@@ -63,6 +84,28 @@ class Settings(BaseSettings):
         gt=0,
         allow_inf_nan=False,
         description="time for one request to be computed, waiting included",
+    )
+    api_keys: Annotated[tuple[ApiKey, ...] | None, NoDecode] = Field(
+        default=None,
+        description="who may ask: `id:sha256,id:sha256`, made by `python -m service.keys ID`; "
+        "without it everybody may",
+    )
+    metrics_open: bool = Field(
+        default=False, description="whether `/metrics` needs no API key where the others do"
+    )
+    client_requests: int | None = Field(
+        default=None,
+        ge=1,
+        description="requests of one client (an API key's, else an address's) at once, in each "
+        "process; more get 429",
+    )
+    client_requests_per_minute: int | None = Field(
+        default=None, ge=1, description="requests of one client a minute, in each process; as above"
+    )
+    cors_origins: Annotated[tuple[str, ...] | None, NoDecode] = Field(
+        default=None,
+        description="origins whose web pages may call the service, such as "
+        "`https://app.example.org`, separated by commas",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="least severe log lines written"
@@ -73,12 +116,13 @@ class Settings(BaseSettings):
     def _upper(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
 
-    @field_validator("preload", mode="before")
+    @field_validator("preload", "api_keys", "cors_origins", mode="before")
     @classmethod
-    def _split(cls, value: object) -> object:
+    def _split(cls, value: object, info: ValidationInfo) -> object:
         if not isinstance(value, str):
             return value
-        return tuple(name for part in value.split(",") if (name := part.strip().lower()))
+        text = value.lower() if info.field_name == "preload" else value
+        return tuple(name for part in text.split(",") if (name := part.strip()))
 
 
 def usable_cores() -> int:

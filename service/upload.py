@@ -11,7 +11,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from emotion.errors import EmotionError
-from service.settings import Settings
+from service.runtime import Runtime
 
 Body: TypeAlias = AsyncGenerator[bytes, None]
 
@@ -43,6 +43,7 @@ async def read_image(request: Request) -> bytes:
         BadUploadError: no image, more than one, or a broken multipart body.
         UnsupportedBodyError: another content type.
         UploadTimeoutError: not complete within the setting ``upload_seconds``.
+        OverloadedError: too many uploads at once, or no room for the work that would follow.
     """
     return await _receive(request, _read_image)
 
@@ -53,11 +54,13 @@ async def read_body(request: Request) -> bytes:
 
 
 async def _receive(request: Request, read: Callable[[Headers, Body], Awaitable[bytes]]) -> bytes:
-    settings: Settings = request.app.state.runtime.settings
+    runtime: Runtime = request.app.state.runtime
+    settings = runtime.settings
     declared = int(request.headers.get("content-length", "0"))
     stream = request.stream()
     try:
-        async with asyncio.timeout(settings.upload_seconds):
+        runtime.engine.check_room()
+        async with runtime.uploads, asyncio.timeout(settings.upload_seconds):
             return await read(request.headers, _limited(stream, declared, settings.max_body_bytes))
     except TimeoutError as error:
         raise UploadTimeoutError(
@@ -65,7 +68,7 @@ async def _receive(request: Request, read: Callable[[Headers, Body], Awaitable[b
             "or send a smaller picture."
         ) from error
     except EmotionError:
-        await _linger(stream)
+        await linger(stream)
         raise
 
 
@@ -91,6 +94,18 @@ async def _read_image(headers: Headers, body: Body) -> bytes:
 
 
 ImageBytes = Annotated[bytes, Depends(read_image)]
+
+
+async def _disconnected(request: Request) -> Callable[[], Awaitable[None]]:
+    async def disconnected() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    return disconnected
+
+
+DisconnectedDep = Annotated[Callable[[], Awaitable[None]], Depends(_disconnected)]
+"""Waits until the client of a request that was read is gone."""
 
 REQUEST_BODY = {
     "required": True,
@@ -153,7 +168,7 @@ async def _limited(stream: Body, declared: int, limit: int) -> Body:
     )
 
 
-async def _linger(stream: Body) -> None:
+async def linger(stream: Body) -> None:
     """Take in a little more of a body that is refused.
 
     Closing a connection with unread data resets it, and the client would lose the answer that

@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 import skimage.data
 from PIL import Image
+from playwright.sync_api import Browser, Page
 
 from benchmarks.server import ROOT, Server, serving
 from emotion import Classifier
 from emotion.assets import find_detector_files
 from emotion.faces import CaffeDetector
+from tests.browser import DESKTOP, SLOW, Open, Watch, launched, write_camera
 
 
 def encode(rgb: np.ndarray, kind: str = "PNG", **options: object) -> bytes:
@@ -90,3 +92,42 @@ def server(start_server: StartServer) -> Iterator[Server]:
 def http(server: Server) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=server.url, timeout=30) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory, photo: bytes) -> Iterator[Browser]:
+    camera = tmp_path_factory.mktemp("camera") / "face.y4m"
+    write_camera(camera, photo)
+    with launched(camera) as running:
+        yield running
+
+
+@pytest.fixture
+def open_page(browser: Browser, server: Server) -> Iterator[Open]:
+    """Open the page; at the end nothing may have been logged, and no other host asked."""
+    watches: list[tuple[Watch, list[int]]] = []
+    contexts = []
+
+    def opened(
+        view: str = "",
+        url: str = server.url,
+        refused: tuple[int, ...] = (),
+    ) -> Page:
+        context = browser.new_context(
+            viewport={"width": DESKTOP[0], "height": DESKTOP[1]},
+            reduced_motion="reduce",
+        )
+        context.set_default_timeout(SLOW)
+        contexts.append(context)
+        page = context.new_page()
+        watches.append((Watch(page, url), list(refused)))
+        page.goto(f"{url}/{view}")
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    for watch, refused in watches:
+        assert watch.complaints == []
+        assert watch.strangers == []
+        assert watch.refused == refused

@@ -34,7 +34,7 @@ class Inferred:
     artifact: ArtifactRecord
     message: Message
     milliseconds: tuple[dict[str, float], ...]  # per stage, one for each picture
-    emotions: tuple[str, ...]
+    faces: tuple[tuple[str, float], ...]  # emotion and confidence
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,12 @@ def answer(
         artifact=answers.artifact,
         message=compose(response, list(chosen_outputs(request, wanted, answers.outputs))),
         milliseconds=answers.milliseconds,
-        emotions=tuple(label.decode() for label in answers.outputs["emotion"]),
+        faces=tuple(
+            (label.decode(), float(row.max()))
+            for label, row in zip(
+                answers.outputs["emotion"], answers.outputs["probabilities"], strict=True
+            )
+        ),
     )
 
 

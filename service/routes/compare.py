@@ -6,13 +6,14 @@ from asgi_correlation_id import correlation_id
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
+from emotion import errors
 from emotion.classifier import NoFace
 from emotion.detectors import DetectorName
 from service.problems import problem_responses
 from service.routes.predict import IMAGE_ERRORS
 from service.runtime import RuntimeDep
 from service.schemas import CompareAnswer
-from service.upload import REQUEST_BODY, ImageBytes
+from service.upload import REQUEST_BODY, DisconnectedDep, ImageBytes
 
 router = APIRouter(tags=["emotions"])
 
@@ -32,6 +33,11 @@ class CompareQuery(BaseModel):
     faces: Literal["largest", "whole"] = Field(
         default="largest", description="the largest face, or the whole picture"
     )
+    face: int = Field(
+        default=0,
+        ge=0,
+        description="another face than the largest: its place in /predict's answer to faces=all",
+    )
     no_face: NoFace = Field(
         default="error", description="where no face is found: 422, or take the whole picture"
     )
@@ -42,23 +48,28 @@ class CompareQuery(BaseModel):
 
 @router.post(
     "/compare",
-    responses=problem_responses(*IMAGE_ERRORS),
+    responses=problem_responses(*IMAGE_ERRORS, errors.UnknownFaceError),
     openapi_extra={"requestBody": REQUEST_BODY},
 )
 async def compare(
-    query: Annotated[CompareQuery, Query()], image: ImageBytes, runtime: RuntimeDep
+    query: Annotated[CompareQuery, Query()],
+    image: ImageBytes,
+    runtime: RuntimeDep,
+    gone: DisconnectedDep,
 ) -> CompareAnswer:
     """Show one face to every chosen artifact; it is decoded, found and cropped once."""
-    comparison, timing = await runtime.engine.run(
-        lambda: runtime.classifier.compare(
+    comparison, timing = await runtime.compute(
+        lambda classifier: classifier.compare(
             image,
             _split(query.models),
             _split(query.precisions),
             repeats=query.repeats,
             faces=query.faces,
+            face=query.face,
             no_face=query.no_face,
             detector=query.detector,
-        )
+        ),
+        gone(),
     )
     runtime.metrics.comparison(comparison, timing)
     return CompareAnswer.of(comparison, timing, correlation_id.get())

@@ -12,19 +12,19 @@ router = APIRouter(tags=["health"])
 
 @router.head("/livez", include_in_schema=False)
 @router.get("/livez")
-def livez() -> Live:
+async def livez() -> Live:
     """Answer as long as the process does."""
     return Live()
 
 
 @router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", responses={503: {"model": Ready, "description": "No artifact can run."}})
-def readyz(runtime: RuntimeDep, response: Response) -> Ready:
+async def readyz(runtime: RuntimeDep, response: Response) -> Ready:
     """Say whether requests can be served, by which detector, with which artifacts."""
-    registry = runtime.classifier.registry
-    detectors = runtime.classifier.detectors.unavailable
+    classifier = runtime.classifier
+    registry, detectors = classifier.registry, classifier.detectors.unavailable
     status: Literal["ready", "degraded", "unavailable"] = "ready"
-    if registry.failed or detectors:
+    if registry.failed or detectors or runtime.current.damaged:
         status = "degraded"
     if registry.failed and not registry.loaded:
         status = "unavailable"
@@ -34,7 +34,7 @@ def readyz(runtime: RuntimeDep, response: Response) -> Ready:
         response.status_code = 503
     return Ready(
         status=status,
-        detector=runtime.classifier.detector.name,
+        detector=classifier.detector.name,
         artifacts=[f"{record.name}@{record.version}" for record in registry.loaded],
-        unavailable=registry.failed | detectors,
+        unavailable=registry.failed | detectors | runtime.current.damaged,
     )

@@ -12,4 +12,5 @@ router = APIRouter(tags=["health"])
 def metrics(request: Request) -> Response:
     """Report counts and timings in Prometheus's text format."""
     counted: Metrics = request.app.state.metrics
+    request.app.state.runtime.current.report()
     return Response(counted.text(), media_type=CONTENT_TYPE_PLAIN_0_0_4)

@@ -12,20 +12,18 @@ router = APIRouter(tags=["models"], prefix="/models")
 
 
 @router.get("")
-def models(runtime: RuntimeDep) -> ModelList:
+async def models(runtime: RuntimeDep) -> ModelList:
     """List the store's artifacts with their measured accuracy, size and latency."""
+    store = runtime.classifier.store
     return ModelList(
         pipeline_fingerprint=PIPELINE.fingerprint,
-        artifacts=[
-            ArtifactSummary(version=record.version, record=record)
-            for record in runtime.classifier.store.records
-        ],
+        artifacts=[ArtifactSummary(version=r.version, record=r) for r in store.records],
     )
 
 
 @router.get("/{model}/{precision}", responses=problem_responses(UnknownArtifactError))
-def model(model: str, precision: str, runtime: RuntimeDep) -> ModelDetail:
+async def model(model: str, precision: str, runtime: RuntimeDep) -> ModelDetail:
     """Show one artifact with its model's card."""
-    record = runtime.classifier.store.record(model, precision)
-    card = runtime.classifier.store.card(model)
-    return ModelDetail(version=record.version, record=record, card=card)
+    store = runtime.classifier.store
+    record = store.record(model, precision)
+    return ModelDetail(version=record.version, record=record, card=store.card(model))

@@ -17,6 +17,7 @@ from service.upload import (
     REQUEST_BODY,
     BadUploadError,
     BodyTooLargeError,
+    DisconnectedDep,
     ImageBytes,
     UnsupportedBodyError,
     UploadTimeoutError,
@@ -35,6 +36,7 @@ IMAGE_ERRORS = (
     UnsupportedBodyError,
     errors.UnsupportedFormatError,
     errors.NoFaceError,
+    errors.TooManyFacesError,
     errors.ArtifactUnavailableError,
     errors.DetectorMissingError,
     OverloadedError,
@@ -67,21 +69,25 @@ class PredictQuery(BaseModel):
     openapi_extra={"requestBody": REQUEST_BODY},
 )
 async def predict(
-    query: Annotated[PredictQuery, Query()], image: ImageBytes, runtime: RuntimeDep
+    query: Annotated[PredictQuery, Query()],
+    image: ImageBytes,
+    runtime: RuntimeDep,
+    gone: DisconnectedDep,
 ) -> PredictAnswer:
     """Tell which emotions the faces of an image show.
 
     Send the image as the multipart field `image` (or `file`), or as the raw body.
     """
-    prediction, timing = await runtime.engine.run(
-        lambda: runtime.classifier.predict(
+    prediction, timing = await runtime.compute(
+        lambda classifier: classifier.predict(
             image,
             query.model,
             query.precision,
             faces=query.faces,
             no_face=query.no_face,
             detector=query.detector,
-        )
+        ),
+        gone(),
     )
     runtime.metrics.prediction(prediction, timing)
     return PredictAnswer.of(prediction, timing, correlation_id.get())

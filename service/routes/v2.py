@@ -10,7 +10,7 @@ from service.oip.messages import HEADER
 from service.oip.model import describe, find
 from service.routes.health import readyz
 from service.runtime import RuntimeDep
-from service.upload import read_body
+from service.upload import DisconnectedDep, read_body
 
 _ERRORS = {
     400: "Not a request of the protocol, or an image that cannot be read.",
@@ -67,9 +67,9 @@ def live() -> schemas.ServerLive:
 
 @router.head("/health/ready", include_in_schema=False)
 @router.get("/health/ready", responses={503: {"model": schemas.ServerReady}})
-def ready(runtime: RuntimeDep, response: Response) -> schemas.ServerReady:
+async def ready(runtime: RuntimeDep, response: Response) -> schemas.ServerReady:
     """Say whether requests can be served, as /readyz does."""
-    status = readyz(runtime, response).status
+    status = (await readyz(runtime, response)).status
     return schemas.ServerReady(ready=status != "unavailable")
 
 
@@ -93,25 +93,19 @@ async def infer(
     version: VersionDep,
     runtime: RuntimeDep,
     request: Request,
+    gone: DisconnectedDep,
 ) -> Response:
     """Answer for images (input `image`) or ready tensors (input `pixels`).
 
     Tensors travel in JSON or, both ways, with the binary tensor extension. Parameters of the
     request: `faces`, `no_face` and `detector` as for /predict. One bad image fails the request.
     """
-    inferred, timing = await runtime.engine.run(
-        lambda: answer(
-            runtime.classifier,
-            model,
-            version,
-            body,
-            request.headers.get(HEADER),
-            runtime.settings,
-        )
+    header = request.headers.get(HEADER)
+    inferred, timing = await runtime.compute(
+        lambda classifier: answer(classifier, model, version, body, header, runtime.settings),
+        gone(),
     )
-    runtime.metrics.inferred(
-        inferred.artifact, inferred.milliseconds, list(inferred.emotions), timing
-    )
+    runtime.metrics.inferred(inferred.artifact, inferred.milliseconds, inferred.faces, timing)
     message = inferred.message
     if message.json_length is None:
         return Response(message.body, media_type="application/json")

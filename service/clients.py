@@ -1,0 +1,140 @@
+"""Who asks, and how much one may: API keys, requests at once, requests a minute."""
+
+import hashlib
+import hmac
+import math
+import time
+from collections import Counter, OrderedDict
+from collections.abc import AsyncIterator, Callable
+from ipaddress import ip_address, ip_network
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import APIKeyHeader, HTTPBearer
+from fastapi.security.http import HTTPAuthorizationCredentials
+
+from emotion.errors import EmotionError
+from service.settings import Settings
+from service.upload import linger
+
+MAX_CLIENTS = 10_000  # remembered at once
+
+
+class UnauthorizedError(EmotionError):
+    """The request carries no API key that is known."""
+
+
+class TooManyRequestsError(EmotionError):
+    """The client asks for more than it may have."""
+
+    def __init__(self, message: str, retry_after: float = 1) -> None:
+        super().__init__(message)
+        self.retry_after = math.ceil(retry_after)
+
+
+class Allowance:
+    """Tokens that refill steadily, for each client; by a clock that nobody can set."""
+
+    def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
+        """Allow ``per_minute`` requests a minute, all at once or spread over it."""
+        self._per_minute = per_minute
+        self._clock = clock
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()  # tokens, at that time
+
+    def take(self, client: str) -> float:
+        """Take a token and return 0, or return the seconds until there is one."""
+        now = self._clock()
+        tokens, then = self._left.pop(client, (float(self._per_minute), now))
+        tokens = min(self._per_minute, tokens + (now - then) * self._per_minute / 60)
+        allowed = tokens >= 1
+        self._left[client] = (tokens - allowed, now)
+        if len(self._left) > MAX_CLIENTS:
+            self._left.popitem(last=False)
+        return 0.0 if allowed else (1 - tokens) * 60 / self._per_minute
+
+
+class Clients:
+    """Lets requests in, or says why not."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Take keys and limits from the settings."""
+        pairs = [key.partition(":") for key in settings.api_keys or ()]
+        self._keys = [(name, bytes.fromhex(digest)) for name, _, digest in pairs]
+        self._at_once = settings.client_requests
+        per_minute = settings.client_requests_per_minute
+        self._allowance = Allowance(per_minute) if per_minute else None
+        self._under_way: Counter[str] = Counter()
+
+    def key_id(self, key: str | None) -> str | None:
+        """Tell whose key this is, or None where no keys are asked for.
+
+        Raises:
+            UnauthorizedError: nobody's.
+        """
+        if not self._keys:
+            return None
+        digest = hashlib.sha256((key or "").encode()).digest()
+        owner = None
+        for name, known in self._keys:  # all of them, whichever it is: the time tells nothing
+            if hmac.compare_digest(digest, known):
+                owner = name
+        if owner is None:
+            raise UnauthorizedError(
+                "This service asks for an API key, and "
+                + ("this one is not known" if key else "none was sent")
+                + ": send yours as `Authorization: Bearer <key>` or `X-API-Key: <key>`."
+            )
+        return owner
+
+    def enter(self, client: str) -> None:
+        """Count a request in; raises TooManyRequestsError where the client has too many."""
+        if self._at_once and self._under_way[client] >= self._at_once:
+            raise TooManyRequestsError(
+                f"You have {self._at_once} requests under way, which is the limit: wait for one."
+            )
+        if self._allowance and (seconds := self._allowance.take(client)):
+            raise TooManyRequestsError(
+                "You have sent as many requests as you may for now: send it again in "
+                f"{math.ceil(seconds)} seconds.",
+                seconds,
+            )
+        self._under_way[client] += 1
+
+    def leave(self, client: str) -> None:
+        """Count a request out."""
+        self._under_way[client] -= 1
+        if not self._under_way[client]:
+            del self._under_way[client]
+
+
+async def admitted(
+    request: Request,
+    bearer: Annotated[
+        HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))
+    ] = None,
+    header: Annotated[str | None, Depends(APIKeyHeader(name="X-API-Key", auto_error=False))] = None,
+) -> AsyncIterator[None]:
+    """Let a request in before its body is read; a dependency of every route but the probes."""
+    clients: Clients = request.app.state.clients
+    try:
+        key = clients.key_id(bearer.credentials if bearer else header)
+        request.scope["api_key"] = key  # for the log
+        client = key or _address(request)
+        clients.enter(client)
+    except EmotionError:
+        await linger(request.stream())
+        raise
+    try:
+        yield
+    finally:
+        clients.leave(client)
+
+
+def _address(request: Request) -> str:
+    """Name a client by its IPv4 address or IPv6 network: whoever has one of those has all of it."""
+    host = request.client.host if request.client else "unknown"
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    return host if address.version == 4 else str(ip_network(f"{host}/64", strict=False))

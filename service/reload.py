@@ -1,0 +1,182 @@
+"""Follows the model store on disk: loads a newer state beside the old one, then switches."""
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import structlog
+
+from emotion import Classifier
+from emotion.errors import ArtifactUnavailableError, EmotionError, StoreError
+from emotion.records import ArtifactRecord
+from emotion.store import MANIFEST, ModelStore
+from service.metrics import Metrics
+
+_log = structlog.get_logger()
+_ATTEMPTS = 5  # where publishers follow each other while their stores are being loaded
+
+Open = Callable[[ModelStore, Classifier | None], Classifier]
+Preload = Callable[[ModelStore], list[ArtifactRecord]]
+
+
+class _Watch:
+    """Notices changed files without reading them."""
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self._paths = tuple(paths)
+        self._seen = self._look()
+
+    def changed(self) -> bool:
+        return self._look() != self._seen
+
+    def _look(self) -> list[tuple[int, ...] | None]:
+        return [_status(path) for path in self._paths]
+
+
+class CurrentStore:
+    """The classifier over the store's newest usable state.
+
+    A state is used as a whole or not at all: a store that cannot be read, or that lacks something
+    which serves now although it lists it, is refused, and the state before goes on serving. What
+    both states have in common is loaded once. Whoever took ``classifier`` before a switch keeps a
+    sound one; its memory is released with the last of them.
+    """
+
+    def __init__(self, root: Path, open_store: Open, preload: Preload, metrics: Metrics) -> None:
+        """Load the state that is there.
+
+        Args:
+            root: the store's directory.
+            open_store: makes a classifier, which shares with the one before what it can.
+            preload: the records to load before a state serves.
+            metrics: told of what is loaded and of every switch or refusal.
+
+        Raises:
+            StoreError, UnknownArtifactError, and the detector's errors: nothing can serve. An
+            artifact that cannot be loaded is logged and reported; the others serve.
+        """
+        self._root = root
+        self._open = open_store
+        self._preload = preload
+        self._metrics = metrics
+        self._lock = threading.Lock()
+        self._watch = _Watch([root / MANIFEST])
+        self.damaged: dict[str, str] = {}  # files that are no longer what memory holds, and why
+        self.classifier = self._load(None)
+        self.report()
+
+    def check(self, *, force: bool = False) -> None:
+        """Switch to the store's state if it changed since the last look, or if ``force``d."""
+        with self._lock:
+            if not (force or self._watch.changed()):
+                self.report()
+                return
+            before = self.classifier
+            try:
+                self.classifier = self._load(before)
+            except EmotionError as error:
+                self._metrics.reloaded("refused")
+                _log.error("store refused", reason=str(error), serving=_versions(before))
+                return
+            self._find_damage(before)
+            same = before.store.manifest == self.classifier.store.manifest
+            self._metrics.reloaded("unchanged" if same else "switched")
+            _log.info("store read", changed=not same, serving=_versions(self.classifier))
+            self.report()
+
+    def report(self) -> None:
+        """Tell the metrics what is loaded, and what cannot be."""
+        registry, detectors = self.classifier.registry, self.classifier.detectors
+        self._metrics.artifacts(registry.loaded)
+        self._metrics.store_problems("unavailable", len(registry.failed | detectors.unavailable))
+        self._metrics.store_problems("damaged_on_disk", len(self.damaged))
+
+    def _load(self, before: Classifier | None) -> Classifier:
+        for attempt in range(_ATTEMPTS):
+            self._watch = manifest = _Watch([self._root / MANIFEST])
+            try:
+                store = ModelStore(self._root)
+                self._watch = _Watch(store.files)
+                return self._complete(self._open(store, before), before)
+            except EmotionError:
+                # Its files may be gone because the next publisher has deleted them.
+                if attempt == _ATTEMPTS - 1 or not manifest.changed():
+                    raise
+        raise AssertionError("the last attempt returns or raises")
+
+    def _complete(self, classifier: Classifier, before: Classifier | None) -> Classifier:
+        """Load all that must be; raises StoreError where that is less than serves now."""
+        store = classifier.store
+        serving = {record.name for record in before.registry.loaded} if before else set()
+        wanted = {record.name: record for record in self._preload(store)}
+        wanted |= {record.name: record for record in store.records if record.name in serving}
+        for record in wanted.values():
+            try:
+                classifier.registry.get(record.model, record.precision).fill()
+            except ArtifactUnavailableError as error:
+                if record.name in serving:
+                    raise StoreError(f"{error} The store before it goes on serving.") from error
+                _log.error("artifact unavailable", artifact=record.name, reason=str(error))
+            else:
+                _log.info("artifact loaded", artifact=record.name, version=record.version)
+        lost = classifier.detectors.unavailable
+        if before and lost and not before.detectors.unavailable:
+            raise StoreError(f"{'; '.join(lost.values())} The store before it goes on serving.")
+        return classifier
+
+    def _find_damage(self, before: Classifier) -> None:
+        """Look at the files of what is shared with the state before, which nobody read anew."""
+        store, shared = self.classifier.store, before.registry.loaded
+        self.damaged = {}
+        for record in self.classifier.registry.loaded:
+            if all(record.sha256 != old.sha256 for old in shared):
+                continue
+            try:
+                store.read(record)
+            except ArtifactUnavailableError as error:
+                self.damaged[record.name] = str(error)
+                _log.error("artifact served from memory", artifact=record.name, reason=str(error))
+
+
+@asynccontextmanager
+async def followed(current: CurrentStore, seconds: float) -> AsyncIterator[None]:
+    """Look at the store every ``seconds`` (0: never) and on SIGHUP while the block runs."""
+    loop = asyncio.get_running_loop()
+    asked = asyncio.Event()
+    # There is no such signal on Windows, and no handler outside the main thread.
+    with suppress(AttributeError, NotImplementedError, RuntimeError, ValueError):
+        loop.add_signal_handler(signal.SIGHUP, asked.set)
+    task = loop.create_task(_follow(current, seconds, asked))
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+async def _follow(current: CurrentStore, seconds: float, asked: asyncio.Event) -> None:
+    while True:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds or None):
+                await asked.wait()
+        force = asked.is_set()
+        asked.clear()
+        try:
+            await asyncio.to_thread(current.check, force=force)
+        except Exception:  # whatever it was, the next look may succeed
+            _log.exception("looking at the store failed")
+
+
+def _status(path: Path) -> tuple[int, ...] | None:
+    try:
+        status = os.stat(path)  # noqa: PTH116 (twelve of them every two seconds)
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def _versions(classifier: Classifier) -> list[str]:
+    return [f"{record.name}@{record.version}" for record in classifier.registry.loaded]

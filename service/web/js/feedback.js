@@ -1,0 +1,53 @@
+/** Problems as sentences, and progress for what takes a while. */
+
+import { useKey } from "./api.js";
+import { announce, el, show } from "./dom.js";
+
+const PATIENCE = 300; // milliseconds before progress shows: no flicker for what is fast
+
+/** Show a problem, with buttons for what may help: [[text, action], …]. */
+export function showProblem(box, problem, actions = []) {
+  const id = problem.requestId ? el("p", { class: "muted" }, `Request ${problem.requestId}`) : "";
+  const buttons = actions.map(([text, onclick]) => el("button", { onclick }, text));
+  box.replaceChildren(
+    el("h2", {}, problem.title ?? "The page made a mistake"),
+    el("p", {}, problem.detail ?? `${problem.message}. Reload the page and try again.`),
+    ...(problem.type === "unauthorized" ? [keyForm()] : []),
+    ...(buttons.length ? [el("div", { class: "buttons" }, ...buttons)] : []),
+    id,
+  );
+  show(box);
+}
+
+function keyForm() {
+  const input = el("input", { type: "password", autocomplete: "off", required: true });
+  const onsubmit = (event) => {
+    event.preventDefault();
+    useKey(input.value.trim());
+    location.reload();
+  };
+  return el("form", { class: "buttons", onsubmit }, el("label", {}, "API key ", input), el("button", {}, "Use this key"));
+}
+
+export const clearProblem = (box) => {
+  box.replaceChildren();
+  show(box, false);
+};
+
+/** Wait for a promise; after a moment, say what for. */
+export async function withProgress(box, text, promise) {
+  const token = Symbol(text);
+  box.waitingFor = token;
+  const timer = setTimeout(() => {
+    if (box.waitingFor !== token) return;
+    box.replaceChildren(el("progress", { "aria-label": text }), el("span", {}, text));
+    show(box);
+    announce(text);
+  }, PATIENCE);
+  try {
+    return await promise;
+  } finally {
+    clearTimeout(timer);
+    if (box.waitingFor === token) show(box, false);
+  }
+}

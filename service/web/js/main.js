@@ -1,0 +1,32 @@
+/** Views by the address's hash; each starts when it is first shown. */
+
+import { $, show } from "./dom.js";
+import { startLive, stopLive } from "./live.js";
+import { startModels } from "./models.js";
+import { startPicture } from "./picture.js";
+
+const STARTS = { picture: startPicture, live: startLive, models: startModels };
+const started = new Set();
+
+function go(moved) {
+  const asked = location.hash.slice(1);
+  if (moved && !(asked in STARTS)) return; // such as the link that skips to the content
+  const name = asked in STARTS ? asked : "picture";
+  for (const view of Object.keys(STARTS)) show($(view), view === name);
+  for (const link of document.querySelectorAll("nav a")) {
+    if (link.hash === `#${name}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  if (name !== "live") stopLive();
+  if (!started.has(name)) {
+    started.add(name);
+    STARTS[name]();
+  }
+  if (moved) {
+    scrollTo(0, 0);
+    $("main").focus({ preventScroll: true });
+  }
+}
+
+addEventListener("hashchange", () => go(true));
+go(false);

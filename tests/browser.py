@@ -1,0 +1,113 @@
+"""A real Chromium with a camera that shows a real face."""
+
+import base64
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+DESKTOP, PHONE, CAMERA_SIZE = (1280, 860), (390, 844), (640, 480)
+SLOW = 20_000  # milliseconds that a busy machine may take
+Open = Callable[..., Page]
+# Quiet, and without a sandbox, which needs rights that containers lack.
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+)
+
+
+def chromium() -> str:
+    """The system's Chromium; without one the test is skipped, or fails with REQUIRE_BROWSER=1."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = next((path for name in names if (path := shutil.which(name))), None)
+    if found is None:
+        reason = "Chromium is not installed: apt-get install chromium"
+        if os.environ.get("REQUIRE_BROWSER"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return found
+
+
+def write_camera(path: Path, photo: bytes) -> None:
+    """Film a photo: a few frames of it, a little moved, as YUV4MPEG2."""
+    width, height = CAMERA_SIZE
+    picture = cv2.imdecode(np.frombuffer(photo, np.uint8), cv2.IMREAD_COLOR)
+    with path.open("wb") as file:
+        file.write(b"YUV4MPEG2 W%d H%d F30:1 Ip A1:1 C420jpeg\n" % (width, height))
+        for shift in (0, 2, 4, 6, 4, 2):
+            frame = np.full((height, width, 3), 90, np.uint8)
+            frame[:, shift : shift + height] = cv2.resize(picture, (height, height))
+            file.write(b"FRAME\n" + cv2.cvtColor(frame, cv2.COLOR_BGR2YUV_I420).tobytes())
+
+
+expect.set_options(timeout=SLOW)
+
+
+@contextmanager
+def launched(camera: Path) -> Iterator[Browser]:
+    """Run Chromium, its camera playing a file over and over."""
+    program = chromium()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=program, args=[*FLAGS, f"--use-file-for-fake-video-capture={camera}"]
+        )
+        yield browser
+        browser.close()
+
+
+class Watch:
+    """What a page must not do: complain, crash, or talk to another host."""
+
+    def __init__(self, page: Page, home: str) -> None:
+        self.complaints: list[str] = []
+        self.strangers: list[str] = []
+        self.refused: list[int] = []  # statuses of error answers, which Chromium logs by itself
+        page.on("console", lambda message: self._said(message.type, message.text))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("response", lambda r: self.refused.append(r.status) if r.status >= 400 else None)
+        page.on("request", lambda request: self._asked(request.url, home))
+
+    def _said(self, kind: str, text: str) -> None:
+        if kind in ("error", "warning") and not text.startswith("Failed to load resource"):
+            self.complaints.append(text)
+
+    def _asked(self, url: str, home: str) -> None:
+        if not url.startswith((home, "data:", f"blob:{home}")):
+            self.strangers.append(url)
+
+
+def try_example(page: Page, name: str) -> dict[str, object]:
+    """Try an example and return what /compare answered."""
+    with page.expect_response("**/compare?*") as answer:
+        page.get_by_role("button", name=name).click()
+    expect(page.locator("#legend")).to_be_visible()
+    return answer.value.json()
+
+
+def give(page: Page, event: str, content: bytes, kind: str = "image/jpeg") -> None:
+    """Paste or drop a file."""
+    page.evaluate(
+        """([event, base64, type]) => {
+          const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+          const data = new DataTransfer();
+          data.items.add(new File([bytes], "given", { type }));
+          const init = { bubbles: true, cancelable: true };
+          document.body.dispatchEvent(event === "paste"
+            ? new ClipboardEvent("paste", { ...init, clipboardData: data })
+            : new DragEvent("drop", { ...init, dataTransfer: data }));
+        }""",
+        [event, base64.b64encode(content).decode(), kind],
+    )

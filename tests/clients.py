@@ -1,0 +1,61 @@
+"""Clients that keep a live service busy while a test does something to it."""
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+Request = dict[str, Any]
+
+
+@dataclass
+class Traffic:
+    """What the clients have seen so far."""
+
+    responses: list[httpx.Response] = field(default_factory=list)
+    errors: list[httpx.TransportError] = field(default_factory=list)
+
+    def await_more(self, count: int = 10, seconds: float = 30) -> None:
+        """Wait until ``count`` more requests were answered."""
+        aim = len(self.responses) + count
+        eventually(lambda: len(self.responses) >= aim, seconds)
+
+
+@contextmanager
+def traffic(url: str, requests: Sequence[Request], clients: int = 6) -> Iterator[Traffic]:
+    """Send the requests in turn, over and over, from several clients while the block runs."""
+    seen, leave = Traffic(), threading.Event()
+
+    def work(first: int) -> None:
+        with httpx.Client(base_url=url, timeout=60) as client:
+            for request in itertools.islice(itertools.cycle(requests), first, None):
+                if leave.is_set():
+                    return
+                try:
+                    seen.responses.append(client.request("POST", **request))
+                except httpx.TransportError as error:
+                    seen.errors.append(error)
+                    time.sleep(0.05)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(clients)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield seen
+    finally:
+        leave.set()
+        for thread in threads:
+            thread.join(60)
+
+
+def eventually(holds: Callable[[], object], seconds: float = 30) -> None:
+    """Wait until something holds; fail where it does not within so many seconds."""
+    until = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < until, "it did not come about"
+        time.sleep(0.05)
