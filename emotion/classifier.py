@@ -204,7 +204,7 @@ class Classifier:
         Raises:
             The errors of ``predict``.
         """
-        chosen = [self.registry.get(m, p) for m, p in self._choose(models, precisions)]
+        chosen = [self.registry.get(m, p) for m, p in self.choose(models, precisions)]
         seen = self.look(image, faces=faces, no_face=no_face, detector=detector)
         reference: dict[str, Probabilities] = {}
         rows = []
@@ -246,7 +246,8 @@ class Classifier:
         ran = None if faces == "whole" else finder.name
         return ImageFaces(width, height, found, crops, ran, watch.milliseconds)
 
-    def _choose(self, models: Sequence[str], precisions: Sequence[str]) -> list[tuple[str, str]]:
+    def choose(self, models: Sequence[str], precisions: Sequence[str]) -> list[tuple[str, str]]:
+        """List the (model, precision) pairs that ``compare`` would take."""
         known = [(r.model, r.precision) for r in self.store.records]
         all_models = list(dict.fromkeys(model for model, _ in known))
         pairs = [
