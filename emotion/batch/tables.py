@@ -22,8 +22,8 @@ _ROW_GROUP = 20_000  # rows in memory at once
 
 
 def errors_file(out: Path) -> Path:
-    """Where the failed files are listed: results.csv has results.errors.csv."""
-    return out.with_suffix(".errors.csv")
+    """Where the failed files are listed: results.csv has results.csv.errors.csv."""
+    return out.with_name(f"{out.name}.errors.csv")
 
 
 def require(out: Path) -> None:

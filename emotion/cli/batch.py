@@ -58,7 +58,7 @@ def batch(
         Path,
         typer.Option(
             help="The table, one row per face: .csv, .jsonl or .parquet. Failed files are listed "
-            "beside it, in .errors.csv.",
+            "beside it: OUT.errors.csv.",
             callback=_known_format,
             dir_okay=False,
             show_default=False,
