@@ -15,7 +15,7 @@ from typing import Any
 
 from emotion.errors import EmotionError
 
-_COMMIT_SECONDS = 1.0  # at most so much work is done again after a kill
+_COMMIT_SECONDS = 0.25  # at most so much work is done again after a kill
 _PAGE = 512
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS options (json TEXT NOT NULL)",
@@ -110,7 +110,7 @@ class Journal:
             last = page[-1]
 
     def record(self, outcome: Outcome) -> None:
-        """Note what became of a file; on disk within a second, if more are recorded."""
+        """Note what became of a file; on disk within a moment, if more are recorded."""
         faces = None if outcome.faces is None else json.dumps(outcome.faces)
         with self._explained():
             self._db.execute(

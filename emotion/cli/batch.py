@@ -37,6 +37,10 @@ INTERRUPTED = 130  # as shells say of SIGINT
 _stderr = Console(stderr=True)
 
 
+class _NothingToDoError(BatchError):
+    """The folder has no pictures."""
+
+
 def _known_format(out: Path) -> Path:
     if out.suffix.lower() not in FORMATS:
         raise typer.BadParameter(f"'{out}' must end in one of {', '.join(FORMATS)}.")
@@ -110,6 +114,9 @@ def batch(
         journal.close()
         _stderr.print(f"Stopped; {done:,} pictures are done. Run the same command to go on.")
         raise typer.Exit(INTERRUPTED) from None
+    except _NothingToDoError:
+        journal.delete()
+        raise
     except BaseException:
         journal.close()
         raise
@@ -144,8 +151,7 @@ def _fill(journal: Journal, folder: Path) -> None:
     with _stderr.status("Looking for pictures …"):
         journal.plan(find_pictures(folder))
     if journal.counts()[0] == 0:
-        journal.delete()
-        raise BatchError(f"No pictures ({' '.join(SUFFIXES)}) in {folder}.")
+        raise _NothingToDoError(f"No pictures ({' '.join(SUFFIXES)}) in {folder}.")
 
 
 def _run(
