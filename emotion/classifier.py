@@ -202,7 +202,7 @@ class Classifier:
             UnknownFaceError: the image has fewer faces.
             The errors of ``predict``.
         """
-        chosen = [self.registry.get(m, p) for m, p in self._choose(models, precisions)]
+        chosen = [self.registry.get(m, p) for m, p in self.choose(models, precisions)]
         seen = self.look(image, faces=faces, face=face, no_face=no_face, detector=detector)
         reference: dict[str, Probabilities] = {}
         rows = []
@@ -249,7 +249,8 @@ class Classifier:
         ran = None if faces == "whole" else finder.name
         return ImageFaces(width, height, found, crops, equalised, ran, watch.milliseconds)
 
-    def _choose(self, models: Sequence[str], precisions: Sequence[str]) -> list[tuple[str, str]]:
+    def choose(self, models: Sequence[str], precisions: Sequence[str]) -> list[tuple[str, str]]:
+        """List the (model, precision) pairs that ``compare`` would take."""
         known = [(r.model, r.precision) for r in self.store.records]
         all_models = list(dict.fromkeys(model for model, _ in known))
         pairs = [

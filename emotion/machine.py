@@ -1,5 +1,6 @@
-"""Names the machine a number was measured on."""
+"""Names the machine a number was measured on, and counts what it offers."""
 
+import os
 import platform
 from pathlib import Path
 
@@ -20,3 +21,10 @@ def machine() -> str:
     name = fields.get("model name", platform.machine())
     family = f" family {fields['cpu family']}" if "cpu family" in fields else ""
     return f"{name}{family}, {cores} cores, {' '.join(sets) or 'no AVX2'}"
+
+
+def usable_cores() -> int:
+    """How many processors this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,6 +1,5 @@
 """All settings of the service, read once from the environment (prefix ``EMOTION_``)."""
 
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,6 +8,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from emotion.classifier import CHECKOUT_STORE
 from emotion.detectors import DetectorName
+from emotion.machine import usable_cores
 
 ApiKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,32}:[0-9a-f]{64}$")]
 
@@ -22,7 +22,7 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535, description="port to listen on")
     workers: int = Field(default=1, ge=1, description="processes, each with its own models")
     threads: int = Field(
-        default_factory=lambda: usable_cores(),
+        default_factory=usable_cores,
         ge=1,
         description="requests one process computes at once",
     )
@@ -123,10 +123,3 @@ class Settings(BaseSettings):
             return value
         text = value.lower() if info.field_name == "preload" else value
         return tuple(name for part in text.split(",") if (name := part.strip()))
-
-
-def usable_cores() -> int:
-    """How many processors this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

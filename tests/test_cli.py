@@ -1,12 +1,17 @@
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
+from PIL import Image
 
 from emotion import EMOTIONS, Classifier
+from emotion.machine import machine
 from tests.conftest import ROOT
 
 EMOTION = Path(sys.executable).with_name("emotion")
@@ -33,7 +38,7 @@ def test_predict_as_json_is_the_librarys_answer(classifier: Classifier) -> None:
         zip(EMOTIONS, expected.probabilities.tolist(), strict=True)
     )
     assert answer["image"] == {"width": 512, "height": 512}
-    assert set(answer["latency_ms"]) == {"decode", "detect", "preprocess", "inference"}
+    assert set(answer["latency_ms"]) == {"decode", "detect", "preprocess", "inference", "total"}
 
 
 def test_predict_as_a_table() -> None:
@@ -44,7 +49,9 @@ def test_predict_as_a_table() -> None:
 
 def test_models(classifier: Classifier) -> None:
     listed = json.loads(run("models", "--json").stdout)
-    assert [r["version"] for r in listed] == [r.version for r in classifier.store.records]
+    assert [a["version"] for a in listed["artifacts"]] == [
+        r.version for r in classifier.store.records
+    ]
     table = run("models").stdout
     assert all(r.version in table for r in classifier.store.records)
 
@@ -75,3 +82,72 @@ def test_errors_are_one_sentence_and_a_status(
 
 def test_a_missing_picture_is_a_usage_error() -> None:
     assert run("predict", "nowhere.jpg").returncode == 2
+
+
+def test_json_has_the_form_of_the_http_answers(http: httpx.Client) -> None:
+    content = PHOTO.read_bytes()
+    for command, of_the_service in (
+        ("predict", {"request_id"}),
+        ("compare", {"request_id", "models"}),
+    ):
+        done = run(command, PHOTO, "--json")
+        assert done.returncode == 0, done.stderr
+        shown, answer = json.loads(done.stdout), http.post(f"/{command}", content=content).json()
+        assert set(answer) - set(shown) == of_the_service
+        assert set(answer["latency_ms"]) - set(shown["latency_ms"]) == {"queue"}
+        for name in ("image", "detector", "box", "version"):
+            assert shown.get(name) == answer.get(name)
+        for mine, theirs in zip(
+            shown.get("artifacts", []), answer.get("artifacts", []), strict=True
+        ):
+            assert set(mine) == set(theirs)
+            assert mine["probabilities"] == theirs["probabilities"]
+        assert shown.get("faces") == answer.get("faces")
+
+
+def test_bench_times_every_stage_and_draws_it(classifier: Classifier, tmp_path: Path) -> None:
+    plot = tmp_path / "bench.png"
+    done = run("bench", PHOTO, "--repeats", 3, "--plot", plot, "--json")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["machine"] == machine()
+    names = [(a["model"], a["precision"]) for a in answer["artifacts"]]
+    assert names == [(r.model, r.precision) for r in classifier.store.records]
+    for artifact in answer["artifacts"]:
+        stages = artifact["latency_ms"]
+        assert all(0 < stage["p50"] <= stage["p95"] for stage in stages.values())
+        parts = [stages[name]["p50"] for name in ("decode", "detect", "inference")]
+        assert stages["total"]["p95"] > max(parts)
+        if artifact["precision"] == "float32":
+            assert artifact["speedup_over_float32"] == {"inference": 1, "total": 1}
+    with Image.open(plot) as drawn:
+        assert drawn.format == "PNG"
+
+
+def test_serve_answers_as_the_service_does() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = ["--port", str(port), "--preload", "none", "--threads", "1"]
+    command = [sys.executable, "-m", "emotion", "serve", *options]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+        try:
+            transport = httpx.HTTPTransport(retries=10)
+            with httpx.Client(transport=transport, timeout=60) as client:
+                ready = client.get(f"http://127.0.0.1:{port}/readyz").json()
+            assert (ready["status"], ready["artifacts"]) == ("ready", [])
+        finally:
+            process.terminate()
+    assert process.returncode in (0, -signal.SIGTERM)  # uvicorn drains, then raises it again
+
+
+def test_a_wrong_setting_of_serve_is_a_usage_error() -> None:
+    done = run("serve", "--port", "99999")
+    assert done.returncode == 2
+    assert "--port" in done.stderr
+
+
+def test_help_tells_the_exit_statuses() -> None:
+    shown = run("batch", "--help").stdout
+    assert "Exit status" in shown
+    assert "130" in shown

@@ -1,0 +1,78 @@
+"""The library's answers as plain JSON values, with the names the HTTP answers use."""
+
+from typing import Any
+
+from emotion.classifier import ComparedArtifact, Comparison, FacePrediction, ImageFaces, Prediction
+from emotion.faces import Face
+from emotion.labels import EMOTIONS
+
+
+def face_answer(answer: FacePrediction, image: ImageFaces) -> dict[str, Any]:
+    """One face: box (pixels, clipped to the image), score, emotion, confidence, probabilities."""
+    return {
+        "box": _box(answer.face, image),
+        "score": answer.face.score if answer.face else None,
+        **_emotion(answer),
+    }
+
+
+def predict_answer(prediction: Prediction, total_ms: float) -> dict[str, Any]:
+    """What one artifact says about an image, as ``POST /predict`` does."""
+    artifact, image = prediction.artifact, prediction.image
+    return {
+        "model": artifact.model,
+        "precision": artifact.precision,
+        "version": artifact.version,
+        **_image(image),
+        "faces": [face_answer(face, image) for face in prediction.faces],
+        "latency_ms": _rounded(prediction.milliseconds | {"total": total_ms}),
+    }
+
+
+def compare_answer(comparison: Comparison, total_ms: float) -> dict[str, Any]:
+    """What several artifacts say about one face, as ``POST /compare`` does."""
+    image = comparison.image
+    return {
+        **_image(image),
+        "box": _box(image.faces[0], image),
+        "artifacts": [_compared(artifact) for artifact in comparison.artifacts],
+        "latency_ms": _rounded(image.milliseconds | {"total": total_ms}),
+    }
+
+
+def _compared(compared: ComparedArtifact) -> dict[str, Any]:
+    record = compared.artifact
+    return {
+        "model": record.model,
+        "precision": record.precision,
+        "version": record.version,
+        **_emotion(compared.prediction),
+        "latency_ms": round(compared.milliseconds, 3),
+        "bytes": record.bytes,
+        "accuracy": record.metrics.accuracy,
+        "agrees_with_float32": compared.agrees_with_float32,
+        "largest_difference": compared.largest_difference,
+    }
+
+
+def _emotion(answer: FacePrediction) -> dict[str, Any]:
+    return {
+        "emotion": answer.emotion,
+        "confidence": answer.confidence,
+        "probabilities": dict(zip(EMOTIONS, answer.probabilities.tolist(), strict=True)),
+    }
+
+
+def _image(image: ImageFaces) -> dict[str, Any]:
+    return {
+        "image": {"width": image.width, "height": image.height},
+        "detector": image.detector,
+    }
+
+
+def _box(face: Face | None, image: ImageFaces) -> dict[str, int] | None:
+    return vars(face.box.clipped(image.width, image.height)) if face else None
+
+
+def _rounded(milliseconds: dict[str, float]) -> dict[str, float]:
+    return {stage: round(value, 3) for stage, value in milliseconds.items()}

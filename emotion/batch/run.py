@@ -1,0 +1,86 @@
+"""Answers all pictures that a journal still lists."""
+
+import os
+import re
+import stat
+from collections.abc import Callable, Generator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from itertools import islice
+from pathlib import Path
+from typing import TypeAlias
+
+from emotion.answers import face_answer
+from emotion.batch.journal import Journal, Outcome
+from emotion.classifier import Prediction
+from emotion.errors import EmotionError, ImageTooLargeError
+
+Predict: TypeAlias = Callable[[bytes], Prediction]
+MAX_BYTES = 400_000_000  # more than the largest picture within the limits of pixels needs
+_AHEAD = 4  # pictures handed out per thread: none of them ever waits for the next
+
+
+def answer_all(
+    journal: Journal, folder: Path, predict: Predict, threads: int
+) -> Generator[Outcome, None, None]:
+    """Answer every pending file of a journal, ``threads`` at once, and record the outcomes.
+
+    Threads rather than processes: decoding, OpenCV and LiteRT let go of Python's lock, so that
+    threads are as fast, and they share one copy of the models.
+
+    Args:
+        journal: says what is pending, and is told what became of it.
+        folder: what the journal's paths are relative to.
+        predict: answers a file's content; safe from any thread.
+        threads: how many.
+
+    Yields:
+        Each outcome, once recorded. What is being computed when the iteration is closed or
+        interrupted is finished and recorded too.
+    """
+    pending = journal.pending()
+    running: set[Future[Outcome]] = set()
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="batch")
+    try:
+        while True:
+            for path in islice(pending, _AHEAD * threads - len(running)):
+                running.add(pool.submit(_answer, folder, path, predict))
+            if not running:
+                return
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                journal.record(future.result())
+                yield future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+        for future in running:
+            if not future.cancelled():
+                journal.record(future.result())
+
+
+def _answer(folder: Path, path: bytes, predict: Predict) -> Outcome:
+    try:
+        prediction = predict(_read(Path(os.fsdecode(os.path.join(os.fsencode(folder), path)))))  # noqa: PTH118
+    except EmotionError as error:
+        return Outcome(path, None, _name(error), str(error))
+    except OSError as error:
+        return Outcome(path, None, "unreadable-file", error.strerror or str(error))
+    except Exception as error:  # one picture must not end a batch of a million
+        return Outcome(path, None, "internal-error", f"{type(error).__name__}: {error}")
+    return Outcome(path, [face_answer(face, prediction.image) for face in prediction.faces])
+
+
+def _read(path: Path) -> bytes:
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
+        raise OSError("not a regular file")
+    if status.st_size > MAX_BYTES:
+        raise ImageTooLargeError(
+            f"The file has {status.st_size:,} bytes: at most {MAX_BYTES:,} are accepted."
+        )
+    return path.read_bytes()
+
+
+def _name(error: EmotionError) -> str:
+    """Name an error as the HTTP problems do: NoFaceError is ``no-face``."""
+    words = re.findall(r"[A-Z][a-z]+", type(error).__name__.removesuffix("Error"))
+    return "-".join(words).lower()

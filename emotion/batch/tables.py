@@ -1,0 +1,137 @@
+"""A finished journal as a table: CSV, JSON lines or Parquet."""
+
+import csv
+import importlib.util
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from emotion.batch.journal import BatchError, Journal
+from emotion.labels import EMOTIONS
+
+Row: TypeAlias = dict[str, Any]
+BOX = ("x", "y", "width", "height")
+COLUMNS = (
+    *("file", "face", *BOX, "score", "emotion", "confidence", *EMOTIONS),
+    *("model", "precision", "version"),
+)
+_ROW_GROUP = 20_000  # rows in memory at once
+
+
+def errors_file(out: Path) -> Path:
+    """Where the failed files are listed: results.csv has results.csv.errors.csv."""
+    return out.with_name(f"{out.name}.errors.csv")
+
+
+def require(out: Path) -> None:
+    """Raise BatchError where the output's format needs a package that is missing."""
+    if out.suffix.lower() == ".parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise BatchError(
+            "Parquet needs pyarrow: pip install 'emotion-service[batch]', or choose an --out that "
+            "ends in .csv or .jsonl."
+        )
+
+
+def write_tables(journal: Journal, out: Path, artifact: Row) -> int:
+    """Write one row per face to ``out``, and the failed files, if any, beside it.
+
+    Both appear whole or not at all.
+
+    Args:
+        journal: of a finished run.
+        out: its suffix says the format.
+        artifact: model, precision and version, repeated in each row.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        OSError: the output cannot be written.
+    """
+    failures = errors_file(out)
+    if journal.failures():
+        with _replacing(failures) as temporary:
+            _write_failures(journal, temporary)
+    else:
+        failures.unlink(missing_ok=True)
+    rows = 0
+
+    def counted() -> Iterator[Row]:
+        nonlocal rows
+        for row in _rows(journal, artifact):
+            rows += 1
+            yield row
+
+    with _replacing(out) as temporary:
+        FORMATS[out.suffix.lower()](counted(), temporary)
+    return rows
+
+
+def text(path: bytes) -> str:
+    r"""Show a file's name; bytes that are no UTF-8 become \xff."""
+    return path.decode("utf-8", "backslashreplace")
+
+
+def _rows(journal: Journal, artifact: Row) -> Iterator[Row]:
+    for outcome in journal.outcomes():
+        for number, face in enumerate(outcome.faces or ()):
+            yield {"file": text(outcome.path), "face": number, **face, **artifact}
+
+
+def _flat(row: Row) -> Row:
+    return {**row, **(row["box"] or {}), **row["probabilities"]}
+
+
+def _write_csv(rows: Iterable[Row], path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(map(_flat, rows))
+
+
+def _write_jsonl(rows: Iterable[Row], path: Path) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def _write_parquet(rows: Iterable[Row], path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    kinds = dict.fromkeys(COLUMNS, pa.string())
+    kinds |= dict.fromkeys(("face", *BOX), pa.int32())
+    kinds |= dict.fromkeys(("score", "confidence", *EMOTIONS), pa.float32())
+    schema = pa.schema(list(kinds.items()))
+    flat = map(_flat, rows)
+    with pq.ParquetWriter(path, schema) as writer:
+        while group := list(islice(flat, _ROW_GROUP)):
+            writer.write_table(pa.Table.from_pylist(group, schema))
+
+
+FORMATS: dict[str, Callable[[Iterable[Row], Path], None]] = {
+    ".csv": _write_csv,
+    ".jsonl": _write_jsonl,
+    ".parquet": _write_parquet,
+}
+
+
+def _write_failures(journal: Journal, path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("file", "error", "reason"))
+        for outcome in journal.outcomes():
+            if outcome.error:
+                writer.writerow((text(outcome.path), outcome.error, outcome.reason))
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    temporary = path.with_name(f".{path.name}.partial")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

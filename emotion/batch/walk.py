@@ -1,0 +1,34 @@
+"""Finds the pictures of a folder."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp")
+_ENDS = tuple(suffix.encode() for suffix in SUFFIXES)
+
+
+def find_pictures(folder: Path) -> Iterator[tuple[bytes, OSError | None]]:
+    """Walk a folder and those in it.
+
+    Links to files count as files; links to folders are not followed, so no loop is possible.
+    Memory is needed for one folder's names at a time.
+
+    Yields:
+        The relative path of each file with a picture's suffix, and None; or the relative path of
+        a folder that cannot be read, and why. Paths are bytes, because a name need not be text.
+    """
+    root = os.fsencode(folder)
+    unreadable: list[OSError] = []
+    for directory, _, names in os.walk(root, onerror=unreadable.append):
+        yield from _relative(root, unreadable)
+        for name in names:
+            if name.lower().endswith(_ENDS):
+                yield os.path.relpath(os.path.join(directory, name), root), None  # noqa: PTH118
+    yield from _relative(root, unreadable)
+
+
+def _relative(root: bytes, unreadable: list[OSError]) -> Iterator[tuple[bytes, OSError]]:
+    while unreadable:
+        error = unreadable.pop()
+        yield os.path.relpath(os.fsencode(error.filename), root), error

@@ -1,0 +1,203 @@
+"""``emotion batch``: a folder of pictures, one artifact, one table."""
+
+import json
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated, Any
+
+import cv2
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from emotion.batch import (
+    FORMATS,
+    SUFFIXES,
+    BatchError,
+    Journal,
+    answer_all,
+    errors_file,
+    find_pictures,
+    require,
+    write_tables,
+)
+from emotion.classifier import CHECKOUT_STORE, Classifier
+from emotion.cli import options as o
+
+SOME_FAILED = 3
+INTERRUPTED = 130  # as shells say of SIGINT
+_stderr = Console(stderr=True)
+
+
+class _NothingToDoError(BatchError):
+    """The folder has no pictures."""
+
+
+def _known_format(out: Path) -> Path:
+    if out.suffix.lower() not in FORMATS:
+        raise typer.BadParameter(f"'{out}' must end in one of {', '.join(FORMATS)}.")
+    return out
+
+
+def batch(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            help=f"Searched with all folders in it for {' '.join(SUFFIXES)}. Links to folders are "
+            "not followed.",
+            exists=True,
+            file_okay=False,
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="The table, one row per face: .csv, .jsonl or .parquet. Failed files are listed "
+            "beside it: OUT.errors.csv.",
+            callback=_known_format,
+            dir_okay=False,
+            show_default=False,
+        ),
+    ],
+    model: o.Model = "mobilenet",
+    precision: o.Precision = "int8",
+    faces: o.FacesOption = "largest",
+    no_face: o.NoFaceOption = "error",
+    detector: o.Detector = None,
+    threads: o.Threads = o.THREADS,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an output or an unfinished run.")
+    ] = False,
+    store: o.Store = CHECKOUT_STORE,
+    detector_dir: o.DetectorDir = None,
+    data_dir: o.DataDir = None,
+    max_pixels: o.MaxPixels = o.MAX_PIXELS,
+    as_json: o.Json = False,
+) -> None:
+    """Classify a folder of pictures into a table.
+
+    A run that was stopped, in whatever way, goes on where it was when the same command is given
+    again. Pictures that cannot be answered are listed, and do not end the run.
+    """
+    require(out)
+    start = time.perf_counter()
+    cv2.setNumThreads(1)  # every thread already has a picture of its own
+    classifier = o.open_classifier(
+        store, detector, detector_dir, data_dir, max_pixels, interpreters=threads
+    )
+    artifact = classifier.registry.get(model, precision).record
+    named = {"model": model, "precision": precision, "version": artifact.version}
+    settings = named | {
+        "folder": str(folder.resolve()),
+        "detector": classifier.detector.name,
+        "faces": faces,
+        "no_face": no_face,
+        "max_pixels": max_pixels,
+    }
+    journal = _open_journal(out, settings, overwrite)
+    try:
+        _fill(journal, folder)
+        with _progress() as progress:
+            _run(journal, folder, classifier, settings, threads, progress)
+        rows = write_tables(journal, out, named)
+    except KeyboardInterrupt:
+        _, done, _ = journal.counts()
+        journal.close()
+        _stderr.print(f"Stopped; {done:,} pictures are done. Run the same command to go on.")
+        raise typer.Exit(INTERRUPTED) from None
+    except _NothingToDoError:
+        journal.delete()
+        raise
+    except BaseException:
+        journal.close()
+        raise
+    total, _, failed = journal.counts()
+    failures = journal.failures()
+    journal.delete()
+    summary = {
+        **named,
+        "files": total,
+        "failed": failed,
+        "failures": failures,
+        "rows": rows,
+        "output": str(out),
+        "errors": str(errors_file(out)) if failed else None,
+        "resumed": journal.resumed,
+        "seconds": round(time.perf_counter() - start, 3),
+    }
+    _report(summary, as_json)
+    if failed:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _open_journal(out: Path, settings: dict[str, Any], overwrite: bool) -> Journal:
+    path = out.with_name(f"{out.name}.journal")
+    existing = [file for file in (out, errors_file(out)) if file.exists()]
+    if existing and not path.exists() and not overwrite:
+        raise BatchError(f"{existing[0]} exists: choose another --out, or give --overwrite.")
+    return Journal(path, settings, anew=overwrite)
+
+
+def _fill(journal: Journal, folder: Path) -> None:
+    with _stderr.status("Looking for pictures …"):
+        journal.plan(find_pictures(folder))
+    if journal.counts()[0] == 0:
+        raise _NothingToDoError(f"No pictures ({' '.join(SUFFIXES)}) in {folder}.")
+
+
+def _run(
+    journal: Journal,
+    folder: Path,
+    classifier: Classifier,
+    settings: dict[str, Any],
+    threads: int,
+    progress: Progress,
+) -> None:
+    chosen = {name: settings[name] for name in ("model", "precision", "faces", "no_face")}
+    total, done, failed = journal.counts()
+    if journal.resumed:
+        progress.console.print(f"Going on: {done:,} of {total:,} were done before.")
+    task = progress.add_task("pictures", total=total, completed=done, failed=failed)
+    outcomes = answer_all(
+        journal, folder, lambda content: classifier.predict(content, **chosen), threads
+    )
+    with closing(outcomes):
+        for outcome in outcomes:
+            failed += outcome.error is not None
+            progress.update(task, advance=1, failed=failed)
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TaskProgressColumn(show_speed=True),
+        TextColumn("{task.fields[failed]} failed"),
+        TimeRemainingColumn(),
+        console=_stderr,
+        disable=not _stderr.is_terminal,
+    )
+
+
+def _report(summary: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(summary))
+        return
+    speed = summary["files"] / summary["seconds"]
+    print(
+        f"{summary['files']:,} pictures in {summary['seconds']:.1f} s ({speed:,.0f}/s), "
+        f"{summary['rows']:,} rows: {summary['output']}"
+    )
+    if summary["failed"]:
+        kinds = ", ".join(f"{count:,} {error}" for error, count in summary["failures"].items())
+        print(f"{summary['failed']:,} failed ({kinds}): {summary['errors']}")

@@ -1,0 +1,71 @@
+"""``emotion compare``: one picture, several artifacts."""
+
+import json
+import time
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from emotion.answers import compare_answer
+from emotion.classifier import CHECKOUT_STORE, ComparedArtifact
+from emotion.cli import options as o
+
+
+def compare(
+    image: o.Image,
+    models: o.Models = [],  # noqa: B006 (typer copies it)
+    precisions: o.Precisions = [],  # noqa: B006
+    repeats: Annotated[int, typer.Option(min=1, help="Timed calls of each artifact.")] = 1,
+    faces: Annotated[
+        Literal["largest", "whole"], typer.Option(help="The largest face, or the whole picture.")
+    ] = "largest",
+    no_face: o.NoFaceOption = "error",
+    detector: o.Detector = None,
+    store: o.Store = CHECKOUT_STORE,
+    detector_dir: o.DetectorDir = None,
+    data_dir: o.DataDir = None,
+    max_pixels: o.MaxPixels = o.MAX_PIXELS,
+    as_json: o.Json = False,
+) -> None:
+    """Show one face to several artifacts, side by side with their float32."""
+    classifier = o.open_classifier(store, detector, detector_dir, data_dir, max_pixels)
+    start = time.perf_counter()
+    comparison = classifier.compare(
+        image,
+        o.split(models),
+        o.split(precisions),
+        repeats=repeats,
+        faces=faces,
+        no_face=no_face,
+    )
+    total = 1000 * (time.perf_counter() - start)
+    if as_json:
+        print(json.dumps(compare_answer(comparison, total)))
+        return
+    table = Table(title=f"{image.name}: the network's median of {repeats}")
+    table.add_column("model")
+    table.add_column("precision")
+    table.add_column("emotion")
+    for heading in ("confidence", "differs", "ms", "MB", "accuracy"):
+        table.add_column(heading, justify="right")
+    for compared in comparison.artifacts:
+        table.add_row(*_row(compared))
+    table.caption = "differs: largest difference of a probability to the model's float32"
+    Console().print(table)
+
+
+def _row(compared: ComparedArtifact) -> list[str]:
+    record, answer = compared.artifact, compared.prediction
+    difference = compared.largest_difference
+    return [
+        record.model,
+        record.precision,
+        answer.emotion,
+        f"{answer.confidence:.1%}",
+        "" if difference is None or record.precision == "float32" else f"{difference:.1%}",
+        f"{compared.milliseconds:.2f}",
+        f"{record.bytes / 1e6:.2f}",
+        f"{record.metrics.accuracy:.1%}",
+    ]

@@ -1,0 +1,115 @@
+"""Options that several commands share, each declared once."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from emotion.assets import find_detector_files
+from emotion.classifier import CHECKOUT_STORE, Classifier, Faces, NoFace
+from emotion.decode import DEFAULT_LIMITS, DecodeLimits
+from emotion.detectors import DetectorName
+from emotion.errors import EmotionError
+from emotion.machine import usable_cores
+from emotion.records import Precision as PrecisionName
+from emotion.store import ModelStore
+
+MAX_PIXELS = DEFAULT_LIMITS.max_pixels
+THREADS = usable_cores()
+
+
+def _models(ctx: typer.Context) -> list[str]:
+    """Complete a backbone's name from the store that the command line names."""
+    try:
+        records = ModelStore(ctx.params.get("store") or CHECKOUT_STORE).records
+    except EmotionError:
+        return []
+    return list(dict.fromkeys(record.model for record in records))
+
+
+Image = Annotated[
+    Path,
+    typer.Argument(
+        help="A JPEG, PNG, WebP or BMP file.", exists=True, dir_okay=False, show_default=False
+    ),
+]
+Model = Annotated[str, typer.Option(help="Backbone.", autocompletion=_models)]
+Precision = Annotated[PrecisionName, typer.Option(help="The artifact's number format.")]
+Models = Annotated[
+    list[str],
+    typer.Option(
+        help="Backbones, repeated or comma-separated; none means all.",
+        autocompletion=_models,
+        show_default=False,
+    ),
+]
+Precisions = Annotated[
+    list[str],
+    typer.Option(
+        help="Precisions, repeated or comma-separated; none means all.", show_default=False
+    ),
+]
+FacesOption = Annotated[
+    Faces, typer.Option(help="The largest face, all, or the whole picture as the face.")
+]
+NoFaceOption = Annotated[
+    NoFace, typer.Option(help="Where no face is found: fail, or take the whole picture.")
+]
+Detector = Annotated[
+    DetectorName | None,
+    typer.Option(
+        envvar="EMOTION_DETECTOR",
+        help="Finds the faces (default: compiled where the store has one, else caffe).",
+        show_default=False,
+    ),
+]
+Store = Annotated[Path, typer.Option(envvar="EMOTION_STORE", help="Directory of the model store.")]
+DetectorDir = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="EMOTION_DETECTOR_DIR", help="Directory with the Caffe detector's two files."
+    ),
+]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(envvar="EMOTION_DATA_DIR", help="Data directory; may have face_detector/."),
+]
+MaxPixels = Annotated[
+    int,
+    typer.Option(
+        envvar="EMOTION_MAX_PIXELS", min=1, max=89_000_000, help="Most pixels of one picture."
+    ),
+]
+Threads = Annotated[
+    int,
+    typer.Option(
+        envvar="EMOTION_THREADS",
+        min=1,
+        help="Pictures computed at once.",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def split(values: Sequence[str]) -> list[str]:
+    """Take repeated and comma-separated values apart."""
+    return [name for value in values for part in value.split(",") if (name := part.strip())]
+
+
+def open_classifier(
+    store: Path,
+    detector: DetectorName | None,
+    detector_dir: Path | None,
+    data_dir: Path | None,
+    max_pixels: int,
+    **options: Any,
+) -> Classifier:
+    """Return the classifier that the shared options describe."""
+    return Classifier(
+        store,
+        detector=detector,
+        detector_files=lambda: find_detector_files(detector_dir, data_dir),
+        limits=DecodeLimits(max_pixels=max_pixels),
+        **options,
+    )
