@@ -8,7 +8,7 @@ REQUESTS ?= 500
 INIT ?= imagenet
 bin := .venv/bin
 
-.PHONY: serve test lint format load bench train clean
+.PHONY: serve test lint format load bench fuzz soak overload train clean
 
 serve: .venv/serving ## set up and serve the shipped model store on PORT
 	EMOTION_PORT=$(PORT) $(bin)/python -m service
@@ -31,6 +31,15 @@ load: .venv/benchmarks ## measure a running service: MODEL, PRECISION, CLIENTS, 
 
 bench: .venv/benchmarks ## measure the promises about speed on this machine
 	$(bin)/python -m benchmarks.bench --out benchmarks/results/bench.json
+
+fuzz: .venv/benchmarks ## send 20,000 mutated images to a live service
+	$(bin)/python -m benchmarks.fuzz --out benchmarks/results/fuzz.json
+
+soak: .venv/benchmarks ## 30 minutes at 0.8 of saturation
+	$(bin)/python -m benchmarks.soak --out benchmarks/results/soak.json
+
+overload: .venv/benchmarks ## five minutes at 4 times saturation
+	$(bin)/python -m benchmarks.soak --share 4 --seconds 300 --out benchmarks/results/overload.json
 
 train: .venv/development ## CK+ to the model store for MODEL, starting from INIT
 	$(bin)/python -m training run --model $(MODEL) --init $(INIT)

@@ -5,14 +5,14 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from asgi_correlation_id import CorrelationIdMiddleware
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 from fastapi_swagger import patch_fastapi
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from service.access import AccessMiddleware
-from service.clients import Clients, admitted
+from service.clients import Clients, guards
 from service.headers import SecurityHeaders
 from service.logs import configure_logs
 from service.metrics import Metrics
@@ -68,7 +68,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.metrics = counted
     app.state.clients = Clients(settings)
-    guarded = [Depends(admitted)]
+    guarded = guards(settings)
     for route in (predict, compare, explain, models, v2, reports, fragments):
         app.include_router(route.router, dependencies=guarded, responses=REFUSALS)
     app.include_router(metrics.router, dependencies=[] if settings.metrics_open else guarded)

@@ -7,16 +7,17 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Callable
 from ipaddress import ip_address, ip_network
-from typing import Annotated
+from typing import Any
 
 from fastapi import Depends, Request
 from fastapi.security import APIKeyHeader, HTTPBearer
-from fastapi.security.http import HTTPAuthorizationCredentials
+from fastapi.security.utils import get_authorization_scheme_param
 
 from emotion.errors import EmotionError
 from service.settings import Settings
 from service.upload import linger
 
+KEY_HEADER = "X-API-Key"
 MAX_CLIENTS = 10_000  # remembered at once
 
 
@@ -107,17 +108,24 @@ class Clients:
             del self._under_way[client]
 
 
-async def admitted(
-    request: Request,
-    bearer: Annotated[
-        HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))
-    ] = None,
-    header: Annotated[str | None, Depends(APIKeyHeader(name="X-API-Key", auto_error=False))] = None,
-) -> AsyncIterator[None]:
-    """Let a request in before its body is read; a dependency of every route but the probes."""
+def guards(settings: Settings) -> list[Any]:
+    """Return the dependencies of every route but the probes, for ``include_router``.
+
+    The schemes only tell OpenAPI how keys are sent, where there are keys.
+    """
+    schemes = (HTTPBearer(auto_error=False), APIKeyHeader(name=KEY_HEADER, auto_error=False))
+    described = [Depends(scheme) for scheme in schemes] if settings.api_keys else []
+    return [Depends(_admitted), *described]
+
+
+async def _admitted(request: Request) -> AsyncIterator[None]:
+    """Let a request in before its body is read."""
     clients: Clients = request.app.state.clients
     try:
-        key = clients.key_id(bearer.credentials if bearer else header)
+        scheme, bearer = get_authorization_scheme_param(request.headers.get("authorization"))
+        key = clients.key_id(
+            bearer if scheme.lower() == "bearer" else request.headers.get(KEY_HEADER)
+        )
         request.scope["api_key"] = key  # for the log
         client = key or _address(request)
         clients.enter(client)

@@ -2,7 +2,7 @@
 # ruff: noqa: D102 (the methods are callbacks of asyncio's and httptools')
 
 import asyncio
-import resource
+import sys
 import time
 from typing import Any, ClassVar
 
@@ -10,6 +10,9 @@ import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.problems import refusal_of_connection
+
+if sys.platform != "win32":
+    import resource
 
 MAX_HEAD_BYTES = 64 * 1024
 HEAD_SECONDS = 30
@@ -71,8 +74,11 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def _most_connections(self) -> int:
+        most = int(self.app_state["max_connections"])
+        if sys.platform == "win32":
+            return most
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        return min(int(self.app_state["max_connections"]), descriptors - SPARE_DESCRIPTORS)
+        return min(most, descriptors - SPARE_DESCRIPTORS)
 
     def _refuse(self) -> None:
         self.transport.write(refusal_of_connection())

@@ -1,5 +1,6 @@
 """The store is replaced under a live service: nothing fails, nothing is mixed, nothing lies."""
 
+import itertools
 import json
 import shutil
 import signal
@@ -13,6 +14,7 @@ import pytest
 
 from emotion import EMOTIONS, Classifier
 from emotion.errors import StoreError
+from emotion.records import ArtifactRecord
 from emotion.store import ModelStore, publish
 from service.metrics import Metrics
 from service.reload import CurrentStore
@@ -257,6 +259,26 @@ def test_a_request_under_way_finishes_on_the_old_store_and_then_frees_it(
     del old  # no garbage collection is needed, for it comes rarely
     assert gone() is None
     assert shared() is current.classifier.detector
+
+
+def test_a_publisher_that_follows_while_its_predecessor_is_loaded_is_no_refusal(
+    store: Path,
+) -> None:
+    seeds = iter([2, 3])
+
+    def preload(opened: ModelStore) -> list[ArtifactRecord]:
+        if next(looks) > 0 and (seed := next(seeds, None)):
+            publish_retrained(store, seed)  # deletes the files of what was just opened
+        return list(opened.records)
+
+    looks = itertools.count()
+    metrics = Metrics()
+    current = CurrentStore(store, lambda s, b: Classifier(s, before=b), preload, metrics)
+    publish_retrained(store, 1)
+    current.check()
+    assert {f"{r.name}@{r.version}" for r in current.classifier.registry.loaded} == versions(store)
+    assert next(seeds, None) is None
+    assert b'outcome="refused"' not in metrics.text()
 
 
 def test_records_may_change_without_their_artifact(store: Path) -> None:

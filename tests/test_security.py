@@ -59,6 +59,9 @@ def test_api_keys(start_server: StartServer, photo: bytes) -> None:
                 assert answer.headers["www-authenticate"] == "Bearer"
         for path in ("/livez", "/readyz", "/docs", "/openapi.json"):
             assert httpx.get(url + path).status_code == 200
+        document = httpx.get(f"{url}/openapi.json").json()
+        assert len(document["paths"]["/predict"]["post"]["security"]) == 2
+        assert "security" not in document["paths"]["/livez"]["get"]
         for headers in ({"authorization": f"Bearer {key}"}, {"x-api-key": other}):
             answer = httpx.post(f"{url}/predict", content=photo, headers=headers)
             assert answer.status_code == 200, answer.text

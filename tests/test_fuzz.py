@@ -1,0 +1,32 @@
+"""A short round of ``make fuzz``, and all that it ever found."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from benchmarks.fuzz import CORPUS, fuzz
+from benchmarks.mutants import seeds
+from tests.conftest import Server
+
+
+def test_mutated_images_never_surprise_the_service(server: Server) -> None:
+    report = fuzz(server, 400, seed=1)
+    assert report.found == []
+    assert report.statuses.keys() <= {"200", "400", "413", "415", "422"}
+    assert report.statuses["200"] > 20  # it does reach the models
+    assert report.statuses["400"] > 50
+    assert sum(report.statuses.values()) == 400
+
+
+def test_what_is_mutated_is_sound(http: httpx.Client, photo: bytes) -> None:
+    for seed in seeds(photo):
+        answer = http.post("/predict?no_face=whole", content=seed)
+        assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize("found", sorted(CORPUS.glob("*")), ids=lambda path: path.name[:12])
+def test_what_was_found_stays_fixed(http: httpx.Client, found: Path) -> None:
+    for path in ("/predict", "/compare"):
+        answer = http.post(path, content=found.read_bytes())
+        assert answer.status_code < 500, answer.text
