@@ -176,8 +176,8 @@ def test_metrics_against_known_values() -> None:
 
 
 def test_temperature_changes_confidence_but_no_ranking() -> None:
-    from training.backbones import build_classifier
     from training.calibrate import fold_temperature
+    from training.network import build_classifier
 
     model = build_classifier("mobilenet", 32, "random", 0.3)
     layer = model.get_layer("logits")
@@ -195,7 +195,7 @@ def test_temperature_changes_confidence_but_no_ranking() -> None:
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
 def test_weights_of_another_shape_or_damaged_are_named(tmp_path: Path) -> None:
-    from training.backbones import WeightsError, build_classifier
+    from training.network import WeightsError, build_classifier
 
     base = build_classifier("mobilenet", 32, "random", 0.3).get_layer("base")
     base.save_weights(tmp_path / "mobilenet.weights.h5")
