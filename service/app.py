@@ -13,6 +13,7 @@ from starlette.middleware import Middleware
 from service.access import AccessMiddleware
 from service.logs import configure_logs
 from service.metrics import Metrics
+from service.openapi_examples import add_examples
 from service.problems import add_problem_handlers
 from service.routes import compare, health, metrics, models, predict
 from service.runtime import Runtime
@@ -51,12 +52,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(route.router)
     patch_fastapi(app)  # /docs, from files of its own
     add_problem_handlers(app)
-    app.openapi = lambda: _with_problem_schema(app)  # type: ignore[method-assign]
+    app.openapi = lambda: _completed_openapi(app)  # type: ignore[method-assign]
     return app
 
 
-def _with_problem_schema(app: FastAPI) -> dict[str, Any]:
-    """Complete the OpenAPI document: FastAPI adds the schemas of answers, but not of errors."""
+def _completed_openapi(app: FastAPI) -> dict[str, Any]:
+    """Add the errors' schema, which FastAPI leaves out, and examples to the OpenAPI document."""
     document = FastAPI.openapi(app)
     document["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+    add_examples(document)
     return document
