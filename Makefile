@@ -8,7 +8,7 @@ REQUESTS ?= 500
 INIT ?= imagenet
 bin := .venv/bin
 
-.PHONY: serve test lint format load bench train clean
+.PHONY: serve test lint format load bench curves docs train clean
 
 serve: .venv/serving ## set up and serve the shipped model store on PORT
 	EMOTION_PORT=$(PORT) $(bin)/python -m service
@@ -32,6 +32,12 @@ load: .venv/benchmarks ## measure a running service: MODEL, PRECISION, CLIENTS, 
 bench: .venv/benchmarks ## measure the promises about speed on this machine
 	$(bin)/python -m benchmarks.bench --out benchmarks/results/bench.json
 
+curves: .venv/benchmarks ## measure throughput and latency over threads, workers, clients, faces
+	$(bin)/python -m benchmarks.curves --out benchmarks/results/curves.json
+
+docs: .venv/development ## make the generated parts of docs/ again, the API's examples too
+	$(bin)/python -m docs.generate
+
 train: .venv/development ## CK+ to the model store for MODEL, starting from INIT
 	$(bin)/python -m training run --model $(MODEL) --init $(INIT)
 
@@ -52,5 +58,5 @@ clean:
 	touch $@
 
 .venv/development: .venv/serving
-	$(bin)/pip install --quiet --editable '.[training,dev]'
+	$(bin)/pip install --quiet --editable '.[training,benchmarks,dev]'
 	touch $@

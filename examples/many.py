@@ -1,4 +1,4 @@
-"""Ask about many pictures at once: python examples/many.py *.jpg
+"""Ask about many pictures at once: `python examples/many.py *.jpg`.
 
 At most IN_FLIGHT requests are under way. A service that is at its limit answers 503 and says
 when to come back; a broken connection is tried again after a pause that grows.

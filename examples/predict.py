@@ -1,4 +1,4 @@
-"""Ask the service about one picture: python examples/predict.py photo.jpg"""
+"""Ask the service about one picture: `python examples/predict.py photo.jpg`."""
 
 import os
 import sys

@@ -61,7 +61,7 @@ def test_curl(server: Server) -> None:
 
 def test_python(server: Server) -> None:
     done = run(server, sys.executable, "examples/predict.py")
-    assert done.stdout.startswith("happy 9"), done.stderr
+    assert done.stdout.startswith("happy "), done.stderr
     wrong = run(server, sys.executable, "examples/predict.py", "pyproject.toml")
     assert (wrong.returncode, wrong.stdout) == (1, "")
     assert "not an image" in wrong.stderr

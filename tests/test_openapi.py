@@ -35,7 +35,7 @@ def test_the_document_is_valid() -> None:
     validate(DOCUMENT)
 
 
-@pytest.mark.parametrize(("name", "content"), contents())
+@pytest.mark.parametrize(("name", "content"), list(contents()))
 def test_every_answer_has_examples_of_its_schema(name: str, content: dict[str, Any]) -> None:
     assert content.get("examples"), f"{name}: add a request to docs/generate/answers.py, make docs"
     schema = {"components": DOCUMENT["components"], **content["schema"]}

@@ -81,7 +81,8 @@ class FaceDataset:
                 fields: dict[str, Any] = {name: arrays[name] for name in arrays.files}
         except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise DatasetError(f"{path} is damaged: prepare it again ({error}).") from error
-        return cls(**{k: str(v) if v.ndim == 0 else v for k, v in fields.items()})
+        texts = {name: str(value) for name, value in fields.items() if value.ndim == 0}
+        return cls(**(fields | texts))
 
 
 def load_ckplus(source: Path, detector: Detector | None = None) -> FaceDataset:
