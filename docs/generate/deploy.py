@@ -82,8 +82,8 @@ def _warning(busy: float, requests: int) -> str:
     if busy < QUIET and requests >= LEAST_REQUESTS:
         return "The machine was quiet before."
     return (
-        f"**A trial run, not a measurement:** {requests} requests a point, and {busy:.1f} processes a "
-        "core were running before. Run `make curves` on a quiet machine."
+        f"**A trial run, not a measurement:** {requests} requests a point, and {busy:.1f} "
+        "processes a core were running before. Run `make curves` on a quiet machine."
     )
 
 
