@@ -33,6 +33,8 @@ def plot(numbers: Path, picture: Path) -> None:
             _panel(axes, name, [p for p in report["points"] if p["axis"] == name])
         for axes in list(grid)[len(axes_names) :]:
             axes.remove()
+        lines = figure.axes[-1].get_lines()
+        figure.legend(lines, ["p50", "p95"], loc="outside lower center", ncols=2, frameon=False)
         figure.savefig(picture, transparent=True, metadata={"Date": None, "Creator": None})
 
 
@@ -49,4 +51,3 @@ def _panel(axes: Axes, name: str, points: list[dict[str, Any]]) -> None:
     times.set_ylim(bottom=0)
     times.set_ylabel("latency, ms (lines)", fontsize=8)
     times.tick_params(labelsize=8)
-    times.legend(fontsize=7, frameon=False, loc="upper left")

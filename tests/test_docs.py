@@ -111,7 +111,7 @@ def test_docker_commands_are_spelled_right(command: Command) -> None:
             pytest.skip("docker is not installed")
         verb = words[1:3] if words[1] == "compose" else words[1:2]
         done = subprocess.run(["docker", *verb, "--help"], capture_output=True, text=True)
-        if done.returncode != 0:
+        if f"docker {' '.join(verb)}" not in done.stdout:
             pytest.skip("this docker has no compose plugin")
         options = {word.partition("=")[0] for word in words[2:] if word.startswith("-")}
         assert all(re.search(rf"(^|\s){option}\b", done.stdout) for option in options)
