@@ -130,17 +130,38 @@ def test_make_gives_the_benchmarks_options_they_have(module: object) -> None:
     assert all(option in done.stdout for option in re.findall(r"--[a-z-]+", line))
 
 
-def own_python() -> list[str]:
-    """Blocks of Python that are not a file of the repository, nor one that a test writes."""
-    return [b.text for b in blocks("python") if "=" not in b.note]
+def own_python() -> list[tuple[str, str]]:
+    """Code that a page shows, and what it prints; files of the repository run elsewhere."""
+    notes = [(b.text, b.note.partition("=")) for b in blocks("python")]
+    return [(text, value or "happy") for text, (name, _, value) in notes if name in ("", "prints")]
 
 
-@pytest.mark.parametrize("code", own_python())
-def test_python_runs(code: str) -> None:
+@pytest.mark.parametrize(("code", "expected"), own_python())
+def test_python_runs(code: str, expected: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
-    assert done.stdout == "happy\n", done.stderr
+    assert expected in done.stdout, done.stderr
+
+
+def test_python_is_typed() -> None:
+    """A user's strict mypy finds the library's types, and finds the pages' code right."""
+    assert (ROOT / "emotion" / "py.typed").is_file()
+    parts = enumerate(code for code, _ in own_python())
+    whole = "\n".join(f"def part_{n}() -> None:\n{indented(code)}" for n, code in parts)
+    options = ["--strict", "--config-file=", "--follow-imports=silent"]
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", *options, "-c", whole],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def indented(code: str) -> str:
+    return "".join(f"    {line}\n" for line in code.splitlines())
 
 
 @pytest.mark.parametrize("page", GENERATED, ids=lambda page: page.name)

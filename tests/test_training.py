@@ -5,6 +5,7 @@ import json
 import re
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +28,9 @@ def few_faces(tmp_path_factory: pytest.TempPathFactory) -> FaceDataset:
     """A hundred faces of the stand-in for CK+."""
     full = load_ckplus(write_ckplus(tmp_path_factory.mktemp("data") / "ckplus.zip"))
     chosen = np.flatnonzero(np.isin(full.subjects, [f"S{n:03}" for n in range(7)]))[::2]
-    fields = {name: getattr(full, name)[chosen] for name in vars(full) if name != "fingerprint"}
-    return FaceDataset(**fields, fingerprint=full.fingerprint)
+    arrays = {name: value for name, value in vars(full).items() if isinstance(value, np.ndarray)}
+    kept = {name: value[chosen] for name, value in arrays.items()}
+    return replace(full, **kept)
 
 
 @pytest.fixture
