@@ -36,7 +36,7 @@ def covered() -> list[Command]:
     """Every command that a test below runs or parses."""
     return [
         *those("curl ", ""),
-        *those(".venv/bin/emotion", ""),
+        *those(".venv/bin/emotion", "", "serve", "long"),
         *those(".venv/bin/python -m training", "", "train", "long"),
         *those("make ", "", "train", "long"),
         *those("EMOTION_", "serve"),
@@ -65,6 +65,15 @@ def test_the_command_line(command: Command, tmp_path: Path) -> None:
     program = Path(sys.executable).with_name("emotion")
     words = shlex.split(command.line)
     subprocess.run([program, *words[1:]], cwd=ROOT, check=True, capture_output=True, timeout=60)
+
+
+def test_commands_that_do_not_end_are_spelled_right() -> None:
+    program = Path(sys.executable).with_name("emotion")
+    for command in those(".venv/bin/emotion", "serve", "long"):
+        words = shlex.split(command.line)
+        help_of = [program, words[1], "--help"]
+        done = subprocess.run(help_of, capture_output=True, text=True, check=True, timeout=60)
+        assert all(word in done.stdout for word in words if word.startswith("--")), command
 
 
 @pytest.mark.parametrize(
