@@ -25,13 +25,13 @@ PEOPLE = [f"person{number}" for number in range(2 * MIN_PEOPLE)]
 PICTURES = 4
 
 
-def write_faces(folder: Path) -> Path:
+def write_faces(folder: Path, pictures: int = PICTURES) -> Path:
     """Round faces with brow, nose or mouth, or some of the three: seven ways, one per emotion."""
     random = np.random.default_rng(0)
     for number, emotion in enumerate(EMOTIONS, start=1):
         (folder / emotion).mkdir(parents=True)
         for person in PEOPLE:
-            for picture in range(PICTURES):
+            for picture in range(pictures):
                 face = np.full((64, 64), 90, np.uint8)
                 cv2.circle(face, (32, 32), 30, 150, -1)
                 for bit, height in enumerate((12, 32, 52)):
@@ -100,15 +100,15 @@ def test_folders_that_cannot_be_trained_on_are_named(
         assert training(["prepare", "--faces", str(folder), "--run-dir", str(tmp_path / "r")]) == 1
         return capsys.readouterr().err
 
-    few = write_faces(tmp_path / "few")
+    few = write_faces(tmp_path / "few", 1)
     for person in PEOPLE[MIN_PEOPLE - 1 :]:
         for picture in few.glob(f"*/{person}_*"):
             picture.unlink()
     assert f"shows {MIN_PEOPLE - 1} people, at least {MIN_PEOPLE}" in refused(few)
-    nameless = write_faces(tmp_path / "nameless")
+    nameless = write_faces(tmp_path / "nameless", 1)
     (nameless / "fear" / "photo.png").write_bytes(b"")
     assert "fear/photo.png does not say whose face it is" in refused(nameless)
-    empty = write_faces(tmp_path / "empty")
+    empty = write_faces(tmp_path / "empty", 1)
     for picture in (empty / "fear").iterdir():
         picture.unlink()
     assert "the folder fear is empty" in refused(empty)
