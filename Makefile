@@ -8,7 +8,7 @@ REQUESTS ?= 500
 INIT ?= imagenet
 bin := .venv/bin
 
-.PHONY: serve test lint format load bench fuzz soak overload train clean
+.PHONY: serve test lint format load bench curves fuzz soak overload docs train clean
 
 serve: .venv/serving ## set up and serve the shipped model store on PORT
 	EMOTION_PORT=$(PORT) $(bin)/python -m service
@@ -41,6 +41,12 @@ soak: .venv/benchmarks ## 30 minutes at 0.8 of saturation
 overload: .venv/benchmarks ## five minutes at 4 times saturation
 	$(bin)/python -m benchmarks.soak --share 4 --seconds 300 --out benchmarks/results/overload.json
 
+curves: .venv/benchmarks ## measure throughput and latency over threads, workers, clients, faces
+	$(bin)/python -m benchmarks.curves --out benchmarks/results/curves.json
+
+docs: .venv/development ## make the generated parts of docs/ again, the API's examples too
+	$(bin)/python -m docs.generate
+
 train: .venv/development ## CK+ to the model store for MODEL, starting from INIT
 	$(bin)/python -m training run --model $(MODEL) --init $(INIT)
 
@@ -61,7 +67,7 @@ clean:
 	touch $@
 
 .venv/development: .venv/serving
-	$(bin)/pip install --quiet --editable '.[training,dev]'
+	$(bin)/pip install --quiet --editable '.[training,benchmarks,dev]'
 	touch $@
 
 # The page is tested in the system's Chromium, got where that takes no password.

@@ -157,7 +157,7 @@ def detectors(classifier: Classifier, rounds: int) -> list[Figure]:
 
 def faces(classifier: Classifier, rounds: int) -> list[Figure]:
     """One call on pictures of the same size with more and more faces."""
-    pictures = [_crowd(count) for count in FACES]
+    pictures = [crowd(count) for count in FACES]
     found = [len(classifier.predict(p, faces="all").faces) for p in pictures]
     times = alternate(rounds, *(lambda p=p: classifier.predict(p, faces="all") for p in pictures))
     return [
@@ -166,7 +166,7 @@ def faces(classifier: Classifier, rounds: int) -> list[Figure]:
     ]
 
 
-def _crowd(count: int) -> bytes:
+def crowd(count: int) -> bytes:
     """A PNG of 800x800 with ``count`` faces in a grid of 4x4."""
     face = cv2.resize(decode(PHOTO)[40:220, 135:315], (180, 180))
     canvas: npt.NDArray[np.uint8] = np.full((800, 800, 3), 128, np.uint8)

@@ -41,10 +41,19 @@ class LoadReport:
 
 
 async def load(
-    url: str, image: bytes, model: str, precision: str, clients: int, requests: int
+    url: str,
+    image: bytes,
+    model: str,
+    precision: str,
+    clients: int,
+    requests: int,
+    **query: str,
 ) -> LoadReport:
-    """Send ``requests`` images from ``clients`` concurrent clients, after a short warm-up."""
-    parameters = {"model": model, "precision": precision}
+    """Send ``requests`` images from ``clients`` concurrent clients, after a short warm-up.
+
+    ``query`` are other parameters of /predict.
+    """
+    parameters = {"model": model, "precision": precision, **query}
     latencies: list[float] = []
     errors: Counter[str] = Counter()
     left = iter(range(requests))

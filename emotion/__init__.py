@@ -6,8 +6,16 @@
 'happy'
 """
 
-from emotion.classifier import Classifier
+from emotion.classifier import Classifier, ComparedArtifact, Comparison, FacePrediction, Prediction
 from emotion.errors import EmotionError
 from emotion.labels import EMOTIONS
 
-__all__ = ["EMOTIONS", "Classifier", "EmotionError"]
+__all__ = [
+    "EMOTIONS",
+    "Classifier",
+    "ComparedArtifact",
+    "Comparison",
+    "EmotionError",
+    "FacePrediction",
+    "Prediction",
+]

@@ -17,6 +17,7 @@ from service.headers import SecurityHeaders
 from service.logs import configure_logs
 from service.metrics import Metrics
 from service.oip.schemas import request_schemas
+from service.openapi_examples import add_examples
 from service.problems import REFUSALS, add_problem_handlers
 from service.reload import followed
 from service.routes import (
@@ -77,7 +78,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.mount("/web", page.FILES)
     patch_fastapi(app)  # /docs, from files of its own
     add_problem_handlers(app)
-    app.openapi = lambda: _with_problem_schema(app)  # type: ignore[method-assign]
+    app.openapi = lambda: _completed_openapi(app)  # type: ignore[method-assign]
     return app
 
 
@@ -95,9 +96,10 @@ def _cross_origin(settings: Settings) -> list[Middleware]:
     ]
 
 
-def _with_problem_schema(app: FastAPI) -> dict[str, Any]:
-    """Complete the OpenAPI document: FastAPI adds the schemas of answers, but not of errors."""
+def _completed_openapi(app: FastAPI) -> dict[str, Any]:
+    """Add the errors' schema, which FastAPI leaves out, and examples to the OpenAPI document."""
     document = FastAPI.openapi(app)
     document["components"]["schemas"]["Problem"] = Problem.model_json_schema()
     document["components"]["schemas"] |= request_schemas()
+    add_examples(document)
     return document

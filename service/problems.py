@@ -18,6 +18,7 @@ from service.engine import AbandonedError, DeadlineError, OverloadedError
 from service.headers import secure
 from service.oip.errors import BadInferenceError
 from service.oip.schemas import InferError
+from service.openapi_examples import problem_examples
 from service.schemas import Problem
 from service.upload import (
     BadUploadError,
@@ -80,10 +81,15 @@ def problem_responses(*kinds: type[errors.EmotionError]) -> dict[int | str, dict
     described = [*(KINDS[kind] for kind in kinds), _INVALID]
     responses: dict[int | str, dict[str, Any]] = {}
     for status in sorted({kind.status for kind in described}):
-        names = [f"`{kind.name}`: {kind.title}." for kind in described if kind.status == status]
+        titles = {kind.name: kind.title for kind in described if kind.status == status}
         responses[status] = {
-            "description": " ".join(names),
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            "description": " ".join(f"`{name}`: {title}." for name, title in titles.items()),
+            "content": {
+                MEDIA_TYPE: {
+                    "schema": {"$ref": "#/components/schemas/Problem"},
+                    "examples": problem_examples(titles),
+                }
+            },
         }
     return responses
 

@@ -5,6 +5,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,8 +35,9 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> FaceDataset:
     full = load_ckplus(write_ckplus(tmp_path_factory.mktemp("data") / "ckplus.zip"))
     few = np.isin(full.subjects, [f"S{n:03}" for n in range(15)])
     chosen = np.flatnonzero(few & np.char.endswith(full.names, "10.png"))
-    fields = {name: getattr(full, name)[chosen] for name in vars(full) if name != "fingerprint"}
-    return FaceDataset(**fields, fingerprint=full.fingerprint)
+    arrays = {name: value for name, value in vars(full).items() if isinstance(value, np.ndarray)}
+    kept = {name: value[chosen] for name, value in arrays.items()}
+    return replace(full, **kept)
 
 
 @pytest.fixture

@@ -1,12 +1,10 @@
-"""The README is executed: its commands, its Python, its tables."""
+"""The README's tables are true; its commands run in test_docs.py, with those of all pages."""
 
 import json
 import re
 import shlex
 import shutil
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -15,21 +13,12 @@ from emotion.records import ArtifactRecord
 from emotion.store import ModelStore
 from service.settings import Settings
 from tests.conftest import ROOT, Server
-from training.cli import main as training
+from tests.pages import blocks, commands
 from training.predictions import by_artifact, read_predictions
 from training.protocols import PROTOCOLS
 from training.workspace import REPORTS
 
 README = (ROOT / "README.md").read_text()
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
-
-
-def commands(start: str) -> list[str]:
-    lines = "".join(blocks("sh")).replace("\\\n", " ").splitlines()
-    return [line.partition(" #")[0].strip() for line in lines if line.startswith(start)]
 
 
 def shape(value: object) -> object:
@@ -40,48 +29,18 @@ def shape(value: object) -> object:
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-def test_curl_answers_as_shown(server: Server) -> None:
-    shown = json.loads(blocks("json")[0])
-    answers = []
-    for command in commands("curl"):
-        there = command.replace("localhost:8000", server.url)
-        done = subprocess.run(
-            shlex.split(there), cwd=ROOT, capture_output=True, check=True, timeout=60
-        )
-        answers.append(json.loads(done.stdout))
-    first = answers[0]
+def test_the_first_curl_answers_as_shown(server: Server) -> None:
+    shown = json.loads(next(b.text for b in blocks("json") if b.page.name == "README.md"))
+    command = next(
+        c.line for c in commands() if c.page.name == "README.md" and c.line.startswith("curl")
+    )
+    words = shlex.split(command.replace("localhost:8000", server.url))
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, check=True, timeout=60)
+    first = json.loads(done.stdout)
     assert shape(first) == shape(shown)
     for name in ("model", "precision", "version", "image", "detector"):
         assert first[name] == shown[name]
     assert first["faces"][0]["emotion"] == shown["faces"][0]["emotion"]
-    assert all("detail" not in answer for answer in answers)
-
-
-def test_python_runs() -> None:
-    for block in blocks("python"):
-        done = subprocess.run(
-            [sys.executable, "-c", block], cwd=ROOT, capture_output=True, text=True, timeout=60
-        )
-        assert done.stdout == "happy\n", done.stderr
-
-
-@pytest.mark.parametrize("command", commands(".venv/bin/emotion"))
-def test_commands_run(command: str) -> None:
-    words = shlex.split(command)
-    program = Path(sys.executable).with_name("emotion")
-    subprocess.run([program, *words[1:]], cwd=ROOT, check=True, capture_output=True, timeout=60)
-
-
-@pytest.mark.parametrize("command", commands(".venv/bin/python -m training"))
-def test_training_commands_are_spelled_right(
-    command: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    words = shlex.split(command)[3:]
-    with pytest.raises(SystemExit) as done:
-        training([*words, "--help"])
-    assert done.value.code == 0
-    shown = capsys.readouterr().out
-    assert all(word in shown for word in words if word.startswith("--"))
 
 
 def test_make_targets_exist() -> None:

@@ -5,6 +5,7 @@ import json
 import re
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +28,9 @@ def few_faces(tmp_path_factory: pytest.TempPathFactory) -> FaceDataset:
     """A hundred faces of the stand-in for CK+."""
     full = load_ckplus(write_ckplus(tmp_path_factory.mktemp("data") / "ckplus.zip"))
     chosen = np.flatnonzero(np.isin(full.subjects, [f"S{n:03}" for n in range(7)]))[::2]
-    fields = {name: getattr(full, name)[chosen] for name in vars(full) if name != "fingerprint"}
-    return FaceDataset(**fields, fingerprint=full.fingerprint)
+    arrays = {name: value for name, value in vars(full).items() if isinstance(value, np.ndarray)}
+    kept = {name: value[chosen] for name, value in arrays.items()}
+    return replace(full, **kept)
 
 
 @pytest.fixture
@@ -179,8 +181,8 @@ def test_metrics_against_known_values() -> None:
 
 
 def test_temperature_changes_confidence_but_no_ranking() -> None:
-    from training.backbones import build_classifier
     from training.calibrate import fold_temperature
+    from training.network import build_classifier
 
     model = build_classifier("mobilenet", 32, "random", 0.3)
     layer = model.get_layer("logits")
@@ -198,7 +200,7 @@ def test_temperature_changes_confidence_but_no_ranking() -> None:
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
 def test_weights_of_another_shape_or_damaged_are_named(tmp_path: Path) -> None:
-    from training.backbones import WeightsError, build_classifier
+    from training.network import WeightsError, build_classifier
 
     base = build_classifier("mobilenet", 32, "random", 0.3).get_layer("base")
     base.save_weights(tmp_path / "mobilenet.weights.h5")

@@ -1,126 +1,45 @@
-"""The backbones: one declared entry each, on one shared classifier.
+"""The backbones: one declared entry each. A new one is a new entry, nothing else.
 
 Keras's pre-trained weights expect their own normalisation (MobileNet -1..1; ResNet50 and
 VGG16 BGR with ImageNet's mean subtracted). It is declared here, beside the weights it
 belongs to, and becomes part of the graph, so that serving only ever sees uint8 pixels.
+
+Nothing here imports Keras: the command line lists the backbones without waiting for it.
 """
 
-import hashlib
-import zipfile
+import pkgutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import keras
-import numpy as np
-
-from emotion.errors import EmotionError
-from emotion.labels import EMOTIONS
-
-LOGITS = "logits"
 _IMAGENET_MEAN_BGR = (103.939, 116.779, 123.68)
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """A convolutional base, the pixels it was pre-trained on, and the input it is used with."""
+    """A convolutional base, the pixels it was pre-trained on, and the input it is used with.
 
-    application: Callable[..., keras.Model]
+    ``application`` names, as ``module:function``, what builds the base. It is called as those of
+    ``keras.applications`` are: ``include_top=False``, ``weights`` (None or ``"imagenet"``),
+    ``input_shape``, ``pooling="avg"`` and, where the base is trained, ``name``; it returns a
+    keras.Model from normalised pixels [n, size, size, 3] to features [n, channels].
+    """
+
+    application: str
     scale: float  # normalised = pixel * scale + offset
     offset: float | Sequence[float]
     input_size: int
 
+    def build(self, **options: Any) -> Any:
+        """Build the base, a keras.Model."""
+        function = cast(Callable[..., Any], pkgutil.resolve_name(self.application))
+        return function(**options)
+
+
+_SUBTRACTED_MEAN = tuple(-mean for mean in _IMAGENET_MEAN_BGR)
 
 BACKBONES = {
-    "mobilenet": Backbone(keras.applications.MobileNet, 1 / 127.5, -1.0, 96),
-    "resnet50": Backbone(
-        keras.applications.ResNet50, 1.0, [-mean for mean in _IMAGENET_MEAN_BGR], 96
-    ),
-    "vgg16": Backbone(keras.applications.VGG16, 1.0, [-mean for mean in _IMAGENET_MEAN_BGR], 96),
+    "mobilenet": Backbone("keras.applications:MobileNet", 1 / 127.5, -1.0, 96),
+    "resnet50": Backbone("keras.applications:ResNet50", 1.0, _SUBTRACTED_MEAN, 96),
+    "vgg16": Backbone("keras.applications:VGG16", 1.0, _SUBTRACTED_MEAN, 96),
 }
-
-
-class WeightsError(EmotionError):
-    """Initial weights cannot be found, or do not fit the backbone."""
-
-
-def build_classifier(
-    name: str, input_size: int, init: str, dropout: float, classes: int = len(EMOTIONS)
-) -> keras.Model:
-    """Build uint8-ranged pixels [n, size, size, 3] -> probabilities [n, classes].
-
-    Args:
-        name: one of BACKBONES.
-        input_size: side of the input in pixels.
-        init: ``imagenet`` (Keras downloads the weights), ``random``, or the path of weights:
-            Keras's ``.weights.h5`` or ``.h5`` of the base, or an ``.npz`` keyed by variable path.
-        dropout: rate before the last layer.
-        classes: how many classes the last layer tells apart.
-
-    Raises:
-        WeightsError: the weights are missing or have another shape.
-    """
-    backbone = BACKBONES[name]
-    base = backbone.application(
-        include_top=False,
-        weights=None,
-        input_shape=(input_size, input_size, 3),
-        pooling="avg",
-        name="base",
-    )
-    _initialise(base, name, init)
-    pixels = keras.Input((input_size, input_size, 3), name="pixels")
-    # The ends are float32 whatever Keras's global policy makes of the base: bfloat16 has 8 bits.
-    full: dict[str, Any] = {"dtype": "float32"}
-    normalised = keras.layers.Rescaling(backbone.scale, backbone.offset, name="normalise", **full)(
-        pixels
-    )
-    features = keras.layers.Dropout(dropout, name="dropout", **full)(base(normalised))
-    logits = keras.layers.Dense(classes, name=LOGITS, **full)(features)
-    probabilities = keras.layers.Softmax(name="probabilities", **full)(logits)
-    return keras.Model(pixels, probabilities, name=name)
-
-
-def init_source(init: str) -> str:
-    """Name initial weights so that others can tell whether theirs are the same: no local path.
-
-    Raises WeightsError where there is no such file.
-    """
-    if init in ("imagenet", "random"):
-        return init
-    path = _file(init)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return f"{path.name} (sha256 {digest[:12]})"
-
-
-def _file(init: str) -> Path:
-    path = Path(init)
-    if not path.is_file():
-        raise WeightsError(f"{path} does not exist: give --init imagenet, random or a file.")
-    return path
-
-
-def _initialise(base: keras.Model, name: str, init: str) -> None:
-    if init == "random":
-        return
-    if init == "imagenet":
-        source = BACKBONES[name].application(
-            include_top=False, weights="imagenet", input_shape=base.input_shape[1:], pooling="avg"
-        )
-        base.set_weights(source.get_weights())
-        return
-    path = _file(init)
-    try:
-        if path.suffix == ".npz":
-            with path.open("rb") as file, np.load(file) as arrays:
-                _assign(base, arrays)
-        else:
-            base.load_weights(path)
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise WeightsError(f"{path} does not hold weights for {name}: {error}") from error
-
-
-def _assign(base: keras.Model, arrays: Any) -> None:
-    for variable in base.weights:
-        variable.assign(arrays[variable.path].astype("float32"))

@@ -5,7 +5,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 
-from training.backbones import LOGITS
+from training.network import LOGITS
 
 
 def fold_temperature(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from emotion.labels import EMOTIONS
 from emotion.records import ArtifactRecord
+from training.datasets import CKPLUS
 from training.protocols import PROTOCOLS
 from training.scores import ArtifactScores, read_scores
 from training.tables import markdown_table, with_interval
@@ -63,7 +64,7 @@ Recall per class on the held-out subjects:
 
 ## Data and training
 
-CK+ (Lucey et al. 2010): 981 images, the last three frames of 327 sequences, 118 subjects;
+{evaluation.dataset};
 data fingerprint `{trained.run.data_fingerprint}`. Trained, validated and tested on disjoint
 subjects. Started from {recipe["init"]}; {recipe["head_epochs"]} epochs of the head alone, then up
 to {recipe["epochs"]} of the whole network (stopped after {trained.epochs}, the best was
@@ -73,10 +74,21 @@ to {recipe["epochs"]} of the whole network (stopped after {trained.epochs}, the 
 
 ## Limits
 
-CK+ shows posed expressions of mostly young adults, frontal, in a laboratory, and has no neutral
-class: a neutral face gets one of the seven labels all the same. A label is a guess about a
-picture, not about what a person feels. Do not use it to decide about people.
+{_limits(evaluation)}
 """
+
+
+def _limits(evaluation: Evaluation) -> str:
+    shown = "It has seen only faces like those of its dataset, and there is no neutral class"
+    if evaluation.dataset.startswith(CKPLUS):
+        shown = (
+            "CK+ shows posed expressions of mostly young adults, frontal, in a laboratory, and has "
+            "no neutral\nclass"
+        )
+    return (
+        f"{shown}: a neutral face gets one of the seven labels all the same. A label is a guess "
+        "about a\npicture, not about what a person feels. Do not use it to decide about people."
+    )
 
 
 def _folds_section(folds: Sequence[ArtifactScores]) -> str:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from emotion.errors import EmotionError
 from emotion.records import PRECISIONS
 from training import options as parents
+from training.backbones import BACKBONES
 from training.recipe import Recipe
 from training.workspace import REPORTS, Workspace
 
@@ -22,10 +23,17 @@ class OptionError(EmotionError):
 
 
 def prepare(options: Options) -> None:
-    """Read CK+, check that it is complete, and bring its faces into the serving pipeline."""
+    """Read CK+ (or --faces) and bring its faces into the serving pipeline."""
     from training import steps
 
-    steps.prepare(_ckplus(options), _workspace(options), options.detect, options.data_dir)
+    pictures: Path | None = options.faces
+    steps.prepare(
+        pictures or _ckplus(options),
+        _workspace(options),
+        options.detect,
+        options.data_dir,
+        ckplus=pictures is None,
+    )
 
 
 def pretrain(options: Options) -> None:
@@ -143,15 +151,15 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     steps = parser.add_subparsers(required=True, metavar="STEP")
     data, model, recipe = parents.data(), parents.model(), parents.recipe()
-    store, protocol = parents.store(), parents.protocol()
+    store, protocol, faces = parents.store(), parents.protocol(), parents.faces()
     takes: list[tuple[Callable[[Options], None], list[argparse.ArgumentParser]]] = [
-        (prepare, [data]),
+        (prepare, [data, faces]),
         (pretrain, [model, recipe, data, parents.fer2013()]),
         (train, [model, recipe]),
         (quantize, [model]),
         (evaluate, [model]),
         (publish, [model, store, parents.precisions()]),
-        (run, [data, model, recipe, store]),
+        (run, [data, faces, model, recipe, store]),
         (crossval, [model, recipe, protocol, parents.folds()]),
         (merge, [protocol, store, parents.models()]),
         (report, [store]),
@@ -170,8 +178,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _recipe(options: Options) -> Recipe:
-    from training.backbones import BACKBONES
-
     given = {name: value for name, value in vars(options).items() if name in Recipe.model_fields}
     return Recipe(**{"input_size": BACKBONES[options.model].input_size, **given})
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +21,11 @@ from emotion.faces import Detector
 from emotion.labels import EMOTIONS
 from emotion.preprocess import PIPELINE, face_pixels
 
+CKPLUS = "CK+"
 CKPLUS_KAGGLE = "shawon10/ckplus"
 CKPLUS_COUNTS = dict(zip(EMOTIONS, (135, 54, 177, 75, 207, 84, 249), strict=True))
 CKPLUS_FRAMES = 3  # of each sequence, its last ones
+MIN_PEOPLE = 7  # subject_split's folds
 FER2013_CLASSES = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 
 CKPLUS_NAME = re.compile(r"(?P<subject>S\d{3})_(?P<sequence>\d{3})_(?P<frame>\d{8})\.png")
@@ -45,6 +47,18 @@ class FaceDataset:
     subjects: npt.NDArray[np.str_]  # [n], empty where the dataset does not tell
     sequences: npt.NDArray[np.str_]  # [n], subject and sequence, empty likewise
     fingerprint: str  # of the faces, labels and pipeline
+    title: str = CKPLUS
+
+    @property
+    def description(self) -> str:
+        """What it is, for a card."""
+        images, people = len(self), len(set(self.subjects.tolist()))
+        if self.title == CKPLUS:
+            return (
+                f"CK+ (Lucey et al. 2010): {images} images, the last three frames of "
+                f"{len(set(self.sequences.tolist()))} sequences, {people} subjects"
+            )
+        return f"{self.title}: {images} images of {people} people"
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -64,10 +78,11 @@ class FaceDataset:
             raise DatasetError(f"{path} does not exist: run `python -m training prepare` first.")
         try:
             with path.open("rb") as file, np.load(file) as arrays:
-                fields = {name: arrays[name] for name in arrays.files}
+                fields: dict[str, Any] = {name: arrays[name] for name in arrays.files}
         except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise DatasetError(f"{path} is damaged: prepare it again ({error}).") from error
-        return cls(**fields | {"fingerprint": str(fields["fingerprint"])})
+        texts = {name: str(value) for name, value in fields.items() if value.ndim == 0}
+        return cls(**(fields | texts))
 
 
 def load_ckplus(source: Path, detector: Detector | None = None) -> FaceDataset:
@@ -118,6 +133,45 @@ def load_ckplus(source: Path, detector: Detector | None = None) -> FaceDataset:
     )
 
 
+def load_folder(source: Path, detector: Detector | None = None) -> FaceDataset:
+    """Read any pictures, in a folder per emotion, and bring their faces into the pipeline.
+
+    Args:
+        source: folder or zip with the seven folders of ``EMOTIONS``. A file name begins with the
+            person: ``anna_03.jpg``. Pictures of one person never meet in training and test.
+        detector: as for ``load_ckplus``; without a face, the whole picture is taken.
+
+    Raises:
+        DatasetError: an emotion has no picture, a name no person, or there are too few people.
+    """
+    folder = _find_folder(_open(source), EMOTIONS[0], source)
+    files = [(label, file) for label in EMOTIONS for file in _images(folder, label, source)]
+    for label in set(EMOTIONS) - {label for label, _ in files}:
+        raise DatasetError(f"{source}: the folder {label} is empty.")
+    for label, file in files:
+        if not file.name.partition("_")[0] or "_" not in file.name:
+            raise DatasetError(
+                f"{source}: {label}/{file.name} does not say whose face it is: name it like "
+                "anna_03.jpg (person, underscore, anything)."
+            )
+    people = [file.name.partition("_")[0] for _, file in files]
+    if len(set(people)) < MIN_PEOPLE:
+        raise DatasetError(
+            f"{source} shows {len(set(people))} people, at least {MIN_PEOPLE} are needed to train "
+            "on some, choose on others and test on yet others."
+        )
+    sequences = [Path(file.name).stem for _, file in files]
+    return _dataset(
+        files,
+        EMOTIONS,
+        subjects=people,
+        sequences=sequences,
+        source=source,
+        detector=detector,
+        title=source.stem,
+    )
+
+
 def open_ckplus(source: Path) -> Folder:
     """Find the folder of CK+'s seven class folders; raises DatasetError where there is none."""
     return _find_folder(_open(source), "anger", source)
@@ -139,7 +193,13 @@ def load_fer2013(source: Path, split: Split) -> FaceDataset:
     files = [(label, file) for label in FER2013_CLASSES for file in _images(folder, label, source)]
     nobody = [""] * len(files)
     return _dataset(
-        files, FER2013_CLASSES, subjects=nobody, sequences=nobody, source=source, detector=None
+        files,
+        FER2013_CLASSES,
+        subjects=nobody,
+        sequences=nobody,
+        source=source,
+        detector=None,
+        title="FER2013",
     )
 
 
@@ -189,6 +249,7 @@ def _dataset(
     sequences: list[str],
     source: Path,
     detector: Detector | None,
+    title: str = CKPLUS,
 ) -> FaceDataset:
     faces = np.stack(list(_read_faces(files, source, detector)))
     labels = np.array([classes.index(label) for label, _ in files])
@@ -200,6 +261,7 @@ def _dataset(
         subjects=np.array(subjects),
         sequences=np.array(sequences),
         fingerprint=hashlib.sha256(b"".join(content)).hexdigest()[:16],
+        title=title,
     )
 
 

@@ -17,10 +17,10 @@ from tqdm import tqdm
 
 from emotion.errors import EmotionError
 from training.average import WeightAverage
-from training.backbones import build_classifier
 from training.batches import Batches
 from training.datasets import FaceDataset
 from training.fake_quantize import fake_quantized
+from training.network import build_classifier
 from training.recipe import Recipe
 from training.splits import Indices
 

@@ -7,9 +7,8 @@ from typing import cast, get_args
 
 from emotion.classifier import CHECKOUT_STORE
 from emotion.records import PRECISIONS
+from training.backbones import BACKBONES
 from training.recipe import Recipe
-
-MODELS = ("mobilenet", "resnet50", "vgg16")
 
 
 def data() -> argparse.ArgumentParser:
@@ -28,7 +27,18 @@ def data() -> argparse.ArgumentParser:
         help="CK+ as zip or folder (default: in the data directory, else downloaded from Kaggle)",
     )
     options.add_argument(
-        "--detect", action="store_true", help="crop faces with the detector (for uncropped CK+)"
+        "--detect", action="store_true", help="crop faces with the detector (for uncropped faces)"
+    )
+    return options
+
+
+def faces() -> argparse.ArgumentParser:
+    """Which pictures instead of CK+."""
+    options = argparse.ArgumentParser(add_help=False)
+    options.add_argument(
+        "--faces",
+        type=Path,
+        help="faces other than CK+: folder or zip, in it a folder per emotion with PERSON_*.jpg",
     )
     return options
 
@@ -36,7 +46,7 @@ def data() -> argparse.ArgumentParser:
 def model() -> argparse.ArgumentParser:
     """Which backbone."""
     options = argparse.ArgumentParser(add_help=False)
-    options.add_argument("--model", choices=MODELS, required=True)
+    options.add_argument("--model", choices=tuple(BACKBONES), required=True)
     return options
 
 
@@ -121,6 +131,10 @@ def models() -> argparse.ArgumentParser:
     """Which backbones."""
     options = argparse.ArgumentParser(add_help=False)
     options.add_argument(
-        "--models", choices=MODELS, nargs="+", default=(), help="only these (default: all found)"
+        "--models",
+        choices=tuple(BACKBONES),
+        nargs="+",
+        default=(),
+        help="only these (default: all found)",
     )
     return options

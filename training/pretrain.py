@@ -1,6 +1,7 @@
 """A stage between ImageNet and CK+: FER2013's 28,709 faces, seven classes, no laboratory."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -47,8 +48,9 @@ def pretrain(recipe: Recipe, fer2013: Path, workspace: Workspace) -> PretrainedB
 def _both(fer2013: Path) -> tuple[FaceDataset, int]:
     """Read training and test images into one dataset; also how many are for training."""
     learn, held_out = load_fer2013(fer2013, "train"), load_fer2013(fer2013, "test")
-    arrays = {
+    arrays: dict[str, Any] = {
         name: np.concatenate([getattr(learn, name), getattr(held_out, name)])
         for name in ("faces", "labels", "names", "subjects", "sequences")
     }
-    return FaceDataset(**arrays, fingerprint=learn.fingerprint + held_out.fingerprint), len(learn)
+    both = learn.fingerprint + held_out.fingerprint
+    return FaceDataset(**arrays, fingerprint=both, title=learn.title), len(learn)

@@ -40,7 +40,7 @@ def quantize(recipe: Recipe, weights: Path, calibration: Pixels, folder: Path) -
 
 
 def _convert_all(recipe: Recipe, weights: Path, calibration: Pixels, folder: Path) -> None:
-    from training.backbones import build_classifier
+    from training.network import build_classifier
 
     model = build_classifier(
         recipe.model, recipe.input_size, "random", recipe.dropout, len(EMOTIONS)

@@ -9,12 +9,12 @@ from emotion.arrays import Probabilities
 from emotion.labels import EMOTIONS
 from emotion.machine import machine
 from emotion.records import PRECISIONS, Precision, TrainingRun
-from training.backbones import init_source
 from training.batches import face_tensors
 from training.calibrate import fold_temperature
 from training.datasets import FaceDataset
 from training.evaluate import probabilities_of
 from training.fit import Progress, fit
+from training.network import init_source
 from training.predictions import PredictionRow
 from training.provenance import git_commit
 from training.quantize import CALIBRATION_IMAGES, quantize

@@ -6,7 +6,7 @@ from emotion.assets import find_detector_files
 from emotion.faces import CaffeDetector
 from emotion.records import PRECISIONS
 from training.batches import face_tensors
-from training.datasets import FaceDataset, load_ckplus
+from training.datasets import FaceDataset, load_ckplus, load_folder
 from training.evaluate import latency_of, metrics_of
 from training.predictions import write_predictions
 from training.recipe import Recipe
@@ -15,10 +15,13 @@ from training.stages import predict_on, prediction_rows, quantize_on, train_on
 from training.workspace import Evaluation, TrainedModel, Workspace
 
 
-def prepare(ckplus: Path, workspace: Workspace, detect: bool, data_dir: Path | None) -> None:
-    """Bring CK+'s faces into the serving pipeline, once for all models."""
+def prepare(
+    pictures: Path, workspace: Workspace, detect: bool, data_dir: Path | None, *, ckplus: bool
+) -> None:
+    """Bring the faces of CK+, or of another dataset, into the serving pipeline, once for all."""
     detector = CaffeDetector(find_detector_files(data_dir=data_dir)) if detect else None
-    load_ckplus(ckplus, detector).save(workspace.dataset)
+    load = load_ckplus if ckplus else load_folder
+    load(pictures, detector).save(workspace.dataset)
 
 
 def train(recipe: Recipe, workspace: Workspace) -> None:
@@ -42,11 +45,12 @@ def evaluate(model: str, workspace: Workspace) -> Evaluation:
     labels = dataset.labels[test]
     tensors = face_tensors(dataset.faces[test], recipe.input_size)
     subjects = len(set(dataset.subjects[test].tolist()))
-    protocol = f"CK+, {subjects} subjects held out from training and validation"
+    protocol = f"{dataset.title}, {subjects} subjects held out from training and validation"
     answers = predict_on(recipe, dataset, test, workspace)
     contents = {p: workspace.read(workspace.artifact(model, p), "quantize") for p in PRECISIONS}
     same = {p: a.argmax(1) == answers["float32"].argmax(1) for p, a in answers.items()}
     evaluation = Evaluation(
+        dataset=dataset.description,
         metrics={p: metrics_of(a, labels, protocol) for p, a in answers.items()},
         latency={p: latency_of(content, tensors) for p, content in contents.items()},
         agreement_with_float32={p: float(agrees.mean()) for p, agrees in same.items()},

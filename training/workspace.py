@@ -42,6 +42,7 @@ class Evaluation(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    dataset: str = "CK+ (Lucey et al. 2010)"
     metrics: dict[Precision, Metrics]
     latency: dict[Precision, Latency]
     agreement_with_float32: dict[Precision, float]

@@ -1,0 +1,1 @@
+"""Makes every part of the pages that could go out of date: ``make docs``."""

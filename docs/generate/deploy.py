@@ -1,0 +1,90 @@
+"""The numbers of docs/deploy.md: from the manifest and benchmarks/results/curves.json."""
+
+import json
+from typing import Any
+
+from benchmarks.curves import LEAST_REQUESTS
+from benchmarks.server import ROOT
+from emotion.classifier import CHECKOUT_STORE
+from emotion.store import ModelStore
+from training.tables import markdown_table, size_table
+
+QUIET = 0.3  # processes a core
+CURVES = ROOT / "benchmarks" / "results" / "curves.json"
+
+
+def artifacts() -> str:
+    """Size, latency and accuracy of what the store holds."""
+    records = ModelStore(CHECKOUT_STORE).records
+    smallest = {r.model: r for r in records if r.precision == "int8"}
+    accuracy = markdown_table(
+        ("artifact", "accuracy", "of int8's time", "of int8's size"),
+        (
+            (
+                r.name,
+                f"{r.metrics.accuracy:.1%}",
+                f"{r.latency.p50_ms / smallest[r.model].latency.p50_ms:.1f}x",
+                f"{r.bytes / smallest[r.model].bytes:.1f}x",
+            )
+            for r in records
+            if r.model in smallest
+        ),
+    )
+    return f"{size_table(records)}\n{accuracy}"
+
+
+def detectors() -> str:
+    """The compiled detectors against the original."""
+    return markdown_table(
+        ("detector", "size", "one detection, p50", "the Caffe original", "faces lost", "IoU"),
+        (
+            (
+                record.name,
+                f"{record.bytes / 1e6:.1f} MB",
+                f"{record.latency.p50_ms:.2f} ms",
+                f"{record.caffe_p50_ms:.2f} ms",
+                f"{record.agreement.lost} of {record.agreement.faces}",
+                f"{record.agreement.mean_iou:.4f}",
+            )
+            for record in ModelStore(CHECKOUT_STORE).detectors
+        ),
+    )
+
+
+def curves() -> str:
+    """Every measured point, an axis a table, and the picture."""
+    report: dict[str, Any] = json.loads(CURVES.read_text())
+    points = report["points"]
+    requests = min(point["requests"] for point in points)
+    parts = [
+        f"On {report['machine']}, {report['date']}, {requests} requests a point.",
+        _warning(report["load_per_core_before"], requests),
+        "![Throughput and latency](../benchmarks/results/curves.svg)",
+    ]
+    for axis in dict.fromkeys(point["axis"] for point in points):
+        rows = [
+            (
+                point["value"],
+                str(point["clients"]),
+                f"{point['requests_per_second']:.1f}",
+                f"{point['p50_ms']:.2f} / {point['p95_ms']:.2f} / {point['p99_ms']:.2f}",
+                str(point["errors"]),
+            )
+            for point in points
+            if point["axis"] == axis
+        ]
+        head = (axis, "clients", "requests/s", "p50 / p95 / p99, ms", "errors")
+        parts.append(markdown_table(head, rows))
+    return "\n\n".join(parts)
+
+
+def _warning(busy: float, requests: int) -> str:
+    if busy < QUIET and requests >= LEAST_REQUESTS:
+        return "The machine was quiet before."
+    return (
+        f"**A trial run, not a measurement:** {requests} requests a point, and {busy:.1f} "
+        "processes a core were running before. Run `make curves` on a quiet machine."
+    )
+
+
+BLOCKS = {"artifacts": artifacts, "detectors": detectors, "curves": curves}

@@ -1,0 +1,164 @@
+"""The numbers of docs/study.md: from raw predictions, manifest and artifacts."""
+
+from functools import cache
+
+import numpy as np
+
+from docs.generate.layer import Layer, first_convolution
+from emotion.classifier import CHECKOUT_STORE
+from emotion.store import ModelStore
+from training import tables
+from training.protocols import PROTOCOLS
+from training.scores import ArtifactScores, read_scores
+from training.study import STUDY_ACCURACY
+from training.workspace import REPORTS
+
+_FOLDER = CHECKOUT_STORE / REPORTS
+_SHOWN_CHANNELS = 6
+_DEAD = 1e-6  # of the largest magnitude
+
+
+def the_study() -> str:
+    """The study's own table."""
+    head = ("backbone", "float32", "float16", "int8", "lost to int8, points")
+    return tables.markdown_table(
+        head,
+        (
+            (
+                model,
+                *(f"{100 * share:.1f} %" for share in shares.values()),
+                f"{100 * (shares['int8'] - shares['float32']):+.1f}",
+            )
+            for model, shares in STUDY_ACCURACY.items()
+        ),
+    )
+
+
+def ours() -> str:
+    """Both protocols' tables; what is not measured yet is said."""
+    parts = []
+    for protocol in PROTOCOLS.values():
+        parts.append(f"### {protocol.title}\n")
+        scores = _scores(protocol.name)
+        if scores:
+            folds = f"{protocol.folds} folds" if protocol.folds > 1 else "one split"
+            parts.append(f"{scores[0].metrics.images} images, {folds}.\n")
+            parts += [tables.accuracy_table(scores), tables.quantization_table(scores)]
+        missing = sorted(set(STUDY_ACCURACY) - {s.model for s in scores})
+        if missing:
+            parts.append(f"Not measured in this checkout: {', '.join(missing)}.\n")
+    return "\n".join(parts)
+
+
+def figures() -> str:
+    """Every figure of the report."""
+    return "\n\n".join(
+        f"![{path.stem.replace('_', ', ')}](../model_store/{REPORTS}/{path.name})"
+        for path in sorted(_FOLDER.glob("*.png"))
+    )
+
+
+def sizes() -> str:
+    """Size and latency of what is shipped."""
+    records = ModelStore(CHECKOUT_STORE).records
+    machine = records[0].latency.machine
+    return f"{tables.size_table(records)}\nThe network alone, one image, one thread, on {machine}."
+
+
+def per_class() -> str:
+    """Which classes quantization costs."""
+    return tables.recall_table(_scores("subject10"))
+
+
+def layer() -> str:
+    """A layer's channels, and both formulas' errors on it."""
+    layer = _layer()
+    size = np.abs(layer.weights).reshape(len(layer.weights), -1).max(axis=1)
+    alive = np.argsort(size)[np.sort(size) > _DEAD * size.max()]
+    order = alive[np.linspace(0, len(alive) - 1, _SHOWN_CHANNELS).astype(int)]
+    rows = [_channel(layer, int(channel)) for channel in order]
+    head = ("channel", "largest magnitude", "its scale", "a weight", "int8", "means", "the study")
+    smallest, largest = size[alive[0]], size[alive[-1]]
+    errors = tables.markdown_table(
+        ("over all weights of the layer", "the converter", "the study's formula"),
+        _errors(layer),
+    )
+    entering, leaving = layer.input, layer.output
+    return f"""
+`{layer.name}`, the first convolution of {_model()}: {layer.weights.size} weights in
+{len(layer.weights)} output channels, batch normalisation folded in. {len(size) - len(alive)}
+channels are as good as zero; the largest magnitudes of the others lie between {smallest:.4f} and
+{largest:.2f}, a factor of {largest / smallest:.0f}. Some of them, smallest first, each
+with its weight of median size:
+
+{tables.markdown_table((*head, "means"), rows)}
+{errors}
+Activations enter with scale {entering[0]:.6f} and zero point {entering[1]}, so the integers -128 to
+127 stand for {_span(entering)}, and leave (after ReLU6) with scale {leaving[0]:.6f} and zero point
+{leaving[1]}, for {_span(leaving)}: all 256 steps are spent on values that occur.
+With the study's formula, symmetric about zero, half of them would stand for negative values, of
+which ReLU6 leaves none."""
+
+
+BLOCKS = {
+    "the study": the_study,
+    "ours": ours,
+    "figures": figures,
+    "sizes": sizes,
+    "per class": per_class,
+    "layer": layer,
+}
+
+
+@cache
+def _scores(protocol: str) -> list[ArtifactScores]:
+    found = PROTOCOLS[protocol]
+    path = _FOLDER / found.file
+    return read_scores(path, found) if path.is_file() else []
+
+
+def _model() -> str:
+    return ModelStore(CHECKOUT_STORE).records[0].model
+
+
+@cache
+def _layer() -> Layer:
+    return first_convolution(ModelStore(CHECKOUT_STORE), _model())
+
+
+def _channel(layer: Layer, channel: int) -> tuple[str, ...]:
+    weights = layer.weights[channel].ravel()
+    place = int(np.argsort(np.abs(weights))[len(weights) // 2])
+    values = (
+        layer.quantized[channel].ravel()[place],
+        layer.restored[channel].ravel()[place],
+        layer.study_quantized[channel].ravel()[place],
+        layer.study_restored[channel].ravel()[place],
+    )
+    return (
+        str(channel),
+        f"{np.abs(weights).max():.5f}",
+        f"{layer.scales[channel]:.7f}",
+        f"{weights[place]:+.5f}",
+        f"{values[0]:.0f}",
+        f"{values[1]:+.5f}",
+        f"{values[2]:.0f}",
+        f"{values[3]:+.5f}",
+    )
+
+
+def _errors(layer: Layer) -> list[tuple[str, ...]]:
+    errors = [layer.restored - layer.weights, layer.study_restored - layer.weights]
+    integers = [layer.quantized, layer.study_quantized]
+    return [
+        ("mean error (bias)", *(f"{e.mean():+.6f}" for e in errors)),
+        ("mean magnitude of the error", *(f"{np.abs(e).mean():.6f}" for e in errors)),
+        ("largest error", *(f"{np.abs(e).max():.6f}" for e in errors)),
+        ("weights that become 0", *(f"{(q == 0).mean():.1%}" for q in integers)),
+        ("weights that do not fit into int8", *(str(int((q > 127).sum())) for q in integers)),
+    ]
+
+
+def _span(quantization: tuple[float, int]) -> str:
+    scale, zero = quantization
+    return f"{(-128 - zero) * scale:.3f} to {(127 - zero) * scale:.3f}"

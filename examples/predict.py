@@ -1,0 +1,21 @@
+"""Ask the service about one picture: `python examples/predict.py photo.jpg`."""
+
+import os
+import sys
+from pathlib import Path
+
+import httpx
+
+URL = os.environ.get("EMOTION_URL", "http://127.0.0.1:8000")
+photo = Path(sys.argv[1] if len(sys.argv) > 1 else "examples/astronaut.jpg")
+
+response = httpx.post(
+    f"{URL}/predict",
+    params={"model": "mobilenet", "precision": "int8"},
+    files={"image": photo.read_bytes()},
+    timeout=30,
+)
+if response.is_error:  # a problem document (RFC 9457) says what was wrong and what to do
+    sys.exit(response.json()["detail"])
+for face in response.json()["faces"]:
+    print(f"{face['emotion']} {face['confidence']:.0%}")

@@ -1,0 +1,231 @@
+"""README.md and docs/: every command runs, every generated part is current, every link leads on."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import benchmarks.bench
+import benchmarks.curves
+import benchmarks.load
+from benchmarks.curves_plot import plot
+from benchmarks.server import serving
+from docs.generate import deploy, pipeline
+from docs.generate.blocks import fill, names
+from docs.generate.pages import PAGES as GENERATED
+from docs.generate.pages import generated
+from service.settings import Settings
+from tests.conftest import ROOT, Server
+from tests.pages import PAGES, Command, blocks, commands
+from training.cli import main as training
+
+COMMANDS = commands()
+TARGETS = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+def those(start: str, *markers: str) -> list[Command]:
+    return [c for c in COMMANDS if c.line.startswith(start) and c.marker in markers]
+
+
+def covered() -> list[Command]:
+    """Every command that a test below runs or parses."""
+    return [
+        *those("curl ", ""),
+        *those(".venv/bin/emotion", "", "serve", "long"),
+        *those(".venv/bin/python -m training", "", "train", "long"),
+        *those("make ", "", "train", "long"),
+        *those("EMOTION_", "serve"),
+        *those("docker ", "docker"),
+        *those("export ", "", "train", "long"),
+    ]
+
+
+def test_no_command_is_left_out() -> None:
+    assert len(COMMANDS) > 20
+    assert [str(c) for c in COMMANDS if c not in covered()] == []
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@pytest.mark.parametrize("command", those("curl ", ""), ids=str)
+def test_curl(command: Command, server: Server) -> None:
+    if "tiny" in command.line:
+        pytest.skip("tests/test_extend.py runs it against a store that has this backbone")
+    words = shlex.split(command.line.replace("localhost:8000", server.url))
+    done = subprocess.run([*words, "--fail-with-body"], cwd=ROOT, capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("command", those(".venv/bin/emotion", ""), ids=str)
+def test_the_command_line(command: Command, tmp_path: Path) -> None:
+    program = Path(sys.executable).with_name("emotion")
+    words = shlex.split(command.line)
+    subprocess.run([program, *words[1:]], cwd=ROOT, check=True, capture_output=True, timeout=60)
+
+
+def test_commands_that_do_not_end_are_spelled_right() -> None:
+    program = Path(sys.executable).with_name("emotion")
+    for command in those(".venv/bin/emotion", "serve", "long"):
+        words = shlex.split(command.line)
+        help_of = [program, words[1], "--help"]
+        done = subprocess.run(help_of, capture_output=True, text=True, check=True, timeout=60)
+        assert all(word in done.stdout for word in words if word.startswith("--")), command
+
+
+@pytest.mark.parametrize(
+    "command", those(".venv/bin/python -m training", "", "train", "long"), ids=str
+)
+def test_training_commands_are_spelled_right(
+    command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = shlex.split(command.line)[3:]
+    with pytest.raises(SystemExit) as done:
+        training([*words[:1], "--help"])
+    assert done.value.code == 0
+    shown = capsys.readouterr().out
+    assert all(word in shown for word in words if word.startswith("--"))
+
+
+@pytest.mark.parametrize("command", those("make ", "", "train", "long"), ids=str)
+def test_make_knows_its_targets(command: Command) -> None:
+    words = shlex.split(command.line)
+    assert words[1] in TARGETS
+    dry = subprocess.run(
+        ["make", "--dry-run", *words[1:]], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert ".venv/bin" in dry.stdout
+
+
+@pytest.mark.parametrize("command", those("EMOTION_", "serve"), ids=str)
+def test_settings_that_a_page_sets_are_taken(command: Command, tmp_path: Path) -> None:
+    words = shlex.split(command.line)
+    settings = dict(word.split("=", 1) for word in words if word.startswith("EMOTION_"))
+    assert words[len(settings) :] == [".venv/bin/python", "-m", "service"]
+    named = {name.removeprefix("EMOTION_").lower(): value for name, value in settings.items()}
+    assert set(named) <= set(Settings.model_fields)
+    with serving(tmp_path / "log.jsonl", **{n: v for n, v in named.items() if n != "port"}):
+        pass
+
+
+@pytest.mark.parametrize("command", those("docker ", "docker"), ids=str)
+def test_docker_commands_are_spelled_right(command: Command) -> None:
+    for part in command.line.split("&&"):
+        words = shlex.split(part)
+        assert words[1] in ("build", "run", "compose")
+        if shutil.which("docker") is None:
+            pytest.skip("docker is not installed")
+        verb = words[1:3] if words[1] == "compose" else words[1:2]
+        done = subprocess.run(["docker", *verb, "--help"], capture_output=True, text=True)
+        if f"docker {' '.join(verb)}" not in done.stdout:
+            pytest.skip("this docker has no compose plugin")
+        options = {word.partition("=")[0] for word in words[2:] if word.startswith("-")}
+        assert all(re.search(rf"(^|\s){option}\b", done.stdout) for option in options)
+    assert (ROOT / "Dockerfile").is_file()
+    assert (ROOT / "docker-compose.yml").is_file()
+
+
+@pytest.mark.parametrize("module", [benchmarks.bench, benchmarks.load, benchmarks.curves])
+def test_make_gives_the_benchmarks_options_they_have(module: object) -> None:
+    name = module.__name__  # type: ignore[attr-defined]
+    makefile = (ROOT / "Makefile").read_text().replace("\\\n", " ")
+    (line,) = re.findall(rf"-m {re.escape(name)} (.*)", makefile)
+    done = subprocess.run(
+        [sys.executable, "-m", name, "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert all(option in done.stdout for option in re.findall(r"--[a-z-]+", line))
+
+
+def own_python() -> list[tuple[str, str]]:
+    """Code that a page shows, and what it prints; files of the repository run elsewhere."""
+    notes = [(b.text, b.note.partition("=")) for b in blocks("python")]
+    return [(text, value or "happy") for text, (name, _, value) in notes if name in ("", "prints")]
+
+
+@pytest.mark.parametrize(("code", "expected"), own_python())
+def test_python_runs(code: str, expected: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert expected in done.stdout, done.stderr
+
+
+def test_python_is_typed() -> None:
+    """A user's strict mypy finds the library's types, and finds the pages' code right."""
+    assert (ROOT / "emotion" / "py.typed").is_file()
+    parts = enumerate(code for code, _ in own_python())
+    whole = "\n".join(f"def part_{n}() -> None:\n{indented(code)}" for n, code in parts)
+    options = ["--strict", "--config-file=", "--follow-imports=silent"]
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", *options, "-c", whole],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def indented(code: str) -> str:
+    return "".join(f"    {line}\n" for line in code.splitlines())
+
+
+@pytest.mark.parametrize("page", GENERATED, ids=lambda page: page.name)
+def test_generated_parts_are_current(page: Path) -> None:
+    text = page.read_text()
+    assert set(names(text)) == set(GENERATED[page])
+    assert generated(page) == text, "run `make docs`"
+
+
+def test_a_stale_part_is_noticed() -> None:
+    page = "a\n<!-- generated: x -->\nold\n<!-- end -->\nb"
+    assert fill(page, {"x": lambda: "new"}) == page.replace("old", "new")
+    with pytest.raises(KeyError):
+        fill(page, {})
+
+
+def test_the_picture_of_the_pipeline_is_current() -> None:
+    def without_pixels(svg: str) -> str:
+        return re.sub(r"base64,[^\"]+", "", svg)
+
+    drawn = pipeline.draw()
+    assert without_pixels(drawn) == without_pixels(pipeline.PICTURE.read_text()), "run `make docs`"
+    assert drawn.count("<image") == 6
+
+
+def test_the_curves_are_drawn_from_their_numbers(tmp_path: Path) -> None:
+    plot(deploy.CURVES, tmp_path / "curves.svg")
+    svg = (tmp_path / "curves.svg").read_text()
+    for axis in ("threads", "workers", "clients", "faces", "detector", "artifact"):
+        assert f">{axis}<" in svg
+    assert deploy.CURVES.with_suffix(".svg").is_file()
+
+
+def anchors(page: Path) -> set[str]:
+    heads = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if re.match(r"https?:", link):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (page.parent / name).resolve() if name else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+    for name in re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page.read_text()):
+        path, test = name
+        assert (ROOT / path).is_file(), path
+        assert f"def {test}(" in (ROOT / path).read_text() or not test, name
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for page in PAGES[1:]:
+        assert f"docs/{page.name}" in readme, page.name
+    assert os.access(ROOT / "examples" / "compare.ipynb", os.R_OK)

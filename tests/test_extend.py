@@ -1,0 +1,114 @@
+"""docs/extend.md, followed to the letter: a new backbone, trained on new pictures, served."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import httpx
+import numpy as np
+import pytest
+
+from emotion import EMOTIONS
+from emotion.records import PRECISIONS
+from emotion.store import ModelStore
+from tests.conftest import ROOT, StartServer
+from training.cli import main as training
+from training.datasets import MIN_PEOPLE
+
+PAGE = (ROOT / "docs" / "extend.md").read_text()
+PEOPLE = [f"person{number}" for number in range(2 * MIN_PEOPLE)]
+PICTURES = 4
+
+
+def write_faces(folder: Path, pictures: int = PICTURES) -> Path:
+    """Round faces with brow, nose or mouth, or some of the three: seven ways, one per emotion."""
+    random = np.random.default_rng(0)
+    for number, emotion in enumerate(EMOTIONS, start=1):
+        (folder / emotion).mkdir(parents=True)
+        for person in PEOPLE:
+            for picture in range(pictures):
+                face = np.full((64, 64), 90, np.uint8)
+                cv2.circle(face, (32, 32), 30, 150, -1)
+                for bit, height in enumerate((12, 32, 52)):
+                    if number >> bit & 1:
+                        cv2.rectangle(face, (12, height - 4), (52, height + 4), 20, -1)
+                noisy = np.clip(face + random.normal(0, 6, face.shape), 0, 255).astype(np.uint8)
+                cv2.imwrite(str(folder / emotion / f"{person}_{picture}.png"), noisy)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A copy of the two packages, extended as the page says."""
+    root = tmp_path_factory.mktemp("checkout")
+    for package in ("emotion", "training"):
+        shutil.copytree(ROOT / package, root / package)
+    for name, code in re.findall(r"^```python title=(\S+)\n(.*?)^```", PAGE, re.S | re.M):
+        (root / name).write_text(code)
+    (diff,) = re.findall(r"^```diff\n(.*?)^```", PAGE, re.S | re.M)
+    before, added = diff.splitlines()
+    registry = root / "training" / "backbones.py"
+    text = registry.read_text()
+    assert text.count(before[1:]) == 1
+    registry.write_text(text.replace(before[1:], f"{before[1:]}\n{added[1:]}"))
+    return root
+
+
+@pytest.fixture(scope="module")
+def store(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    faces = write_faces(tmp_path_factory.mktemp("data") / "faces")
+    (command,) = re.findall(r"^\.venv/bin/python (-m training run .*)$", PAGE, re.M)
+    words = shlex.split(command.replace("~/faces", str(faces)))
+    done = subprocess.run(
+        [sys.executable, *words], cwd=checkout, capture_output=True, text=True, timeout=280
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return checkout / "model_store"
+
+
+def test_the_new_backbone_passes_the_gate(store: Path) -> None:
+    records = ModelStore(store).records
+    assert [(r.model, r.precision) for r in records] == [("tiny", p) for p in PRECISIONS]
+    card = ModelStore(store).card("tiny")
+    assert f"faces: {len(EMOTIONS) * len(PEOPLE) * PICTURES} images of {len(PEOPLE)} people" in card
+    assert "CK+" not in card
+
+
+def test_a_service_that_never_heard_of_it_serves_it(store: Path, start_server: StartServer) -> None:
+    calls = re.findall(r"^(curl .*)$", PAGE, re.M)
+    assert len(calls) == 2
+    with start_server(store=store) as server:
+        if shutil.which("curl") is None:
+            pytest.skip("curl is not installed")
+        for call in calls:
+            words = shlex.split(call.replace("localhost:8000", server.url))
+            done = subprocess.run(words, cwd=ROOT, capture_output=True, check=True, timeout=60)
+            assert b'"model":"tiny"' in done.stdout, done.stdout
+        listed = httpx.get(f"{server.url}/models").json()["artifacts"]
+        assert [a["record"]["model"] for a in listed] == ["tiny"] * 3
+
+
+def test_folders_that_cannot_be_trained_on_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(folder: Path) -> str:
+        assert training(["prepare", "--faces", str(folder), "--run-dir", str(tmp_path / "r")]) == 1
+        return capsys.readouterr().err
+
+    few = write_faces(tmp_path / "few", 1)
+    for person in PEOPLE[MIN_PEOPLE - 1 :]:
+        for picture in few.glob(f"*/{person}_*"):
+            picture.unlink()
+    assert f"shows {MIN_PEOPLE - 1} people, at least {MIN_PEOPLE}" in refused(few)
+    nameless = write_faces(tmp_path / "nameless", 1)
+    (nameless / "fear" / "photo.png").write_bytes(b"")
+    assert "fear/photo.png does not say whose face it is" in refused(nameless)
+    empty = write_faces(tmp_path / "empty", 1)
+    for picture in (empty / "fear").iterdir():
+        picture.unlink()
+    assert "the folder fear is empty" in refused(empty)

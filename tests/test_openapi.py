@@ -1,0 +1,73 @@
+"""The OpenAPI document: valid, with an example for every call and error, and each example true."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
+
+from docs.generate import answers
+from service.app import create_app
+from service.openapi_examples import FILE, Examples, recorded
+from service.problems import KINDS
+from service.settings import Settings
+
+DOCUMENT = create_app(Settings(preload="none")).openapi()
+METHODS = ("get", "post", "put", "delete")
+
+
+def responses() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every response that has a body, under the operation and its status."""
+    for path, operations in DOCUMENT["paths"].items():
+        for method in METHODS:
+            for status, response in operations.get(method, {}).get("responses", {}).items():
+                yield f"{method.upper()} {path} {status}", response
+
+
+def contents() -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, response in responses():
+        for kind, content in response.get("content", {}).items():
+            yield f"{name} {kind}", content
+
+
+def test_the_document_is_valid() -> None:
+    validate(DOCUMENT)
+
+
+@pytest.mark.parametrize(("name", "content"), list(contents()))
+def test_every_answer_has_examples_of_its_schema(name: str, content: dict[str, Any]) -> None:
+    assert content.get("examples"), f"{name}: add a request to docs/generate/answers.py, make docs"
+    schema = {"components": DOCUMENT["components"], **content["schema"]}
+    for example in content["examples"].values():
+        Draft202012Validator(schema).validate(example["value"])
+
+
+def test_every_problem_has_an_example() -> None:
+    problems: dict[str, Any] = recorded().problems
+    assert {kind.name for kind in KINDS.values()} <= set(problems)
+    for kind in KINDS.values():
+        problem = problems[kind.name]
+        assert (problem["status"], problem["title"]) == (kind.status, kind.title)
+        assert len(problem["detail"]) > 20
+
+
+def test_a_live_service_answers_like_the_examples() -> None:
+    committed = Examples.model_validate_json(FILE.read_bytes())
+    found = answers.record()
+    for ours, theirs in (
+        (committed.answers, found.answers),
+        (committed.problems, found.problems),
+    ):
+        assert ours.keys() == theirs.keys()
+        for name in ours:
+            assert answers.same(ours[name], theirs[name]), f"{name}: run `make docs`"
+
+
+def test_an_example_that_is_not_true_is_noticed() -> None:
+    true = recorded().model_dump()["answers"]["POST /predict"][200]["the largest face"]
+    assert answers.same(true, true | {"request_id": "other", "latency_ms": {}})
+    assert not answers.same(true, true | {"detector": "another"})
+    face = true["faces"][0]
+    assert not answers.same(true, true | {"faces": [face | {"confidence": 0.5}]})
+    assert not answers.same(true, true | {"faces": [face, face]})
