@@ -19,7 +19,8 @@ from emotion.records import PRECISIONS, Precision
 from training.recipe import Recipe
 from training.tflite import convert_float, int8_converter
 
-CALIBRATION_IMAGES = 200
+# ResNet50, 279 held-out faces: int8 agreed with float32 on 98.9 % after 200, on 99.3 % after 672.
+CALIBRATION_IMAGES = 1000
 
 
 def quantize(recipe: Recipe, weights: Path, calibration: Pixels, folder: Path) -> None:
