@@ -37,6 +37,13 @@ class Server:
         return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+def free_port(host: str = "127.0.0.1") -> int:
+    """Return a port of this address that nothing listens on."""
+    with socket.socket() as free:
+        free.bind((host, 0))
+        return int(free.getsockname()[1])
+
+
 @contextmanager
 def serving(log: Path, **settings: object) -> Iterator[Server]:
     """Start ``python -m service`` with these settings alone and stop it at the end.
@@ -49,10 +56,7 @@ def serving(log: Path, **settings: object) -> Iterator[Server]:
     Raises:
         RuntimeError: it ended, or was not ready within a minute; says what it printed.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    settings = {"host": "127.0.0.1", "port": port} | settings
+    settings = {"host": "127.0.0.1", "port": free_port()} | settings
     given = {f"EMOTION_{name.upper()}": str(value) for name, value in settings.items()}
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("EMOTION_")}
     started = time.perf_counter()
