@@ -30,9 +30,14 @@ FROM build AS serving
 COPY pyproject.toml README.md LICENSE ./
 COPY emotion emotion
 COPY service service
-# bytecode that depends on the source alone: a read-only service cannot write its own
+# What no request reaches goes: LiteRT's GPU and NPU plugins, OpenCV's Haar cascades, tests. The
+# bytecode depends on the source alone, and is made here since a read-only service cannot write it.
 RUN pip wheel --no-build-isolation --wheel-dir wheels . \
     && pip --python /app/.venv/bin/python install --no-index --no-compile wheels/*.whl \
+    && cd /app/.venv/lib/python3*/site-packages \
+    && rm -r ai_edge_litert/libLiteRtWebGpuAccelerator.so ai_edge_litert/tools ai_edge_litert/vendors \
+        cv2/data numpy/f2py \
+    && find . -type d -name tests -prune -exec rm -r {} + \
     && /app/.venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /app/.venv/lib
 
 FROM ${BASE}
