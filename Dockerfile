@@ -35,7 +35,7 @@ COPY service service
 RUN pip wheel --no-build-isolation --wheel-dir wheels . \
     && pip --python /app/.venv/bin/python install --no-index --no-compile wheels/*.whl \
     && cd /app/.venv/lib/python3*/site-packages \
-    && rm -r ai_edge_litert/libLiteRtWebGpuAccelerator.so ai_edge_litert/tools ai_edge_litert/vendors \
+    && rm -rf ai_edge_litert/libLiteRtWebGpuAccelerator.so ai_edge_litert/tools ai_edge_litert/vendors \
         cv2/data numpy/f2py \
     && find . -type d -name tests -prune -exec rm -r {} + \
     && /app/.venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /app/.venv/lib

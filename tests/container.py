@@ -38,7 +38,6 @@ exec chroot "$root" "$@"
 class Image:
     """What an image is and how it wants to be run."""
 
-    id: str
     layers: list[str]
     config: dict[str, Any]
 
@@ -145,7 +144,7 @@ class Storage:
         """Read an image's description."""
         facts = json.loads(self.buildah("inspect", "--type=image", name))
         docker = facts["Docker"]
-        return Image(facts["FromImageID"], docker["rootfs"]["diff_ids"], docker["config"])
+        return Image(docker["rootfs"]["diff_ids"], docker["config"])
 
     @contextmanager
     def files(self, image: str) -> Iterator[Path]:
