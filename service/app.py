@@ -13,6 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from service.access import AccessMiddleware
 from service.clients import Clients, guards
+from service.drain import hold_sigterm
 from service.headers import SecurityHeaders
 from service.logs import configure_logs
 from service.metrics import Metrics
@@ -45,6 +46,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
+        app.state.drain = hold_sigterm(settings.drain_seconds)
         app.state.runtime = await run_in_threadpool(Runtime, settings, counted)
         async with followed(app.state.runtime.current, settings.reload_seconds):
             # For the protocol below the app.

@@ -222,7 +222,7 @@ class Live(BaseModel):
 class Ready(BaseModel):
     """Whether requests can be served, and with what."""
 
-    status: Literal["ready", "degraded", "unavailable"]
+    status: Literal["ready", "degraded", "draining", "unavailable"]
     detector: str = Field(description="used where a request names none")
     artifacts: list[str] = Field(description="loaded: model/precision@version")
     unavailable: dict[str, str] = Field(

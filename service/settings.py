@@ -85,6 +85,13 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
         description="time for one request to be computed, waiting included",
     )
+    drain_seconds: float = Field(
+        default=0,
+        ge=0,
+        allow_inf_nan=False,
+        description="after SIGTERM, time in which `/readyz` answers 503 while requests are still "
+        "taken: a load balancer leaves before the port closes",
+    )
     api_keys: Annotated[tuple[ApiKey, ...] | None, NoDecode] = Field(
         default=None,
         description="who may ask: `id:sha256,id:sha256`, made by `python -m service.keys ID`; "

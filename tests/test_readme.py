@@ -44,8 +44,8 @@ def test_the_first_curl_answers_as_shown(server: Server) -> None:
 
 
 def test_make_targets_exist() -> None:
-    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    named = re.findall(r"(?:^|`)make ([a-z]+)", README, re.MULTILINE)
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    named = re.findall(r"(?:^|`)make ([a-z-]+)", README, re.MULTILINE)
     assert named
     assert set(named) <= set(targets)
 

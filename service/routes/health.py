@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from service.runtime import RuntimeDep
 from service.schemas import Live, Ready
@@ -18,19 +18,26 @@ async def livez() -> Live:
 
 
 @router.head("/readyz", include_in_schema=False)
-@router.get("/readyz", responses={503: {"model": Ready, "description": "No artifact can run."}})
-async def readyz(runtime: RuntimeDep, response: Response) -> Ready:
+@router.get(
+    "/readyz",
+    responses={
+        503: {"model": Ready, "description": "No artifact can run, or the service is ending."}
+    },
+)
+async def readyz(request: Request, runtime: RuntimeDep, response: Response) -> Ready:
     """Say whether requests can be served, by which detector, with which artifacts."""
     classifier = runtime.classifier
     registry, detectors = classifier.registry, classifier.detectors.unavailable
-    status: Literal["ready", "degraded", "unavailable"] = "ready"
+    status: Literal["ready", "degraded", "draining", "unavailable"] = "ready"
     if registry.failed or detectors or runtime.current.damaged:
         status = "degraded"
     if registry.failed and not registry.loaded:
         status = "unavailable"
     if not registry.store.records:
         status = "unavailable"
-    if status == "unavailable":
+    if request.app.state.drain.begun:
+        status = "draining"
+    if status in ("draining", "unavailable"):
         response.status_code = 503
     return Ready(
         status=status,

@@ -67,10 +67,10 @@ def live() -> schemas.ServerLive:
 
 @router.head("/health/ready", include_in_schema=False)
 @router.get("/health/ready", responses={503: {"model": schemas.ServerReady}})
-async def ready(runtime: RuntimeDep, response: Response) -> schemas.ServerReady:
+async def ready(request: Request, runtime: RuntimeDep, response: Response) -> schemas.ServerReady:
     """Say whether requests can be served, as /readyz does."""
-    status = (await readyz(runtime, response)).status
-    return schemas.ServerReady(ready=status != "unavailable")
+    status = (await readyz(request, runtime, response)).status
+    return schemas.ServerReady(ready=status not in ("draining", "unavailable"))
 
 
 def metadata(model: str, version: VersionDep, runtime: RuntimeDep) -> schemas.ModelMetadata:

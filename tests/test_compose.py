@@ -1,0 +1,168 @@
+"""docker-compose.yml and the lock files, held against their specifications and the project."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from ruamel.yaml import YAML
+
+from service.settings import Settings
+from tests.conftest import ROOT
+from tests.tools import tool
+
+FILE = ROOT / "docker-compose.yml"
+COMPOSE = YAML(typ="safe").load(FILE)
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+LOCKS = {
+    "requirements.lock": PROJECT["project"]["dependencies"],
+    "requirements-build.lock": PROJECT["dependency-groups"]["build"],
+    "requirements-training.lock": PROJECT["project"]["dependencies"]
+    + PROJECT["project"]["optional-dependencies"]["training"],
+}
+# made elsewhere; what mounts them is tested where they are
+MADE_ELSEWHERE = {"./model_store", "./runs"}
+
+
+def validate(file: Path) -> subprocess.CompletedProcess[str]:
+    program = Path(sys.executable).with_name("check-jsonschema")
+    command = [program, "--builtin-schema", "vendor.compose-spec", file]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+def test_compose_follows_the_specification(tmp_path: Path) -> None:
+    assert validate(FILE).returncode == 0, validate(FILE).stdout
+    wrong = tmp_path / "docker-compose.yml"
+    wrong.write_text(FILE.read_text().replace("cap_drop:", "cap_dorp:"))
+    refused = validate(wrong)
+    assert refused.returncode == 1
+    assert "cap_dorp" in refused.stdout
+
+
+def test_profiles() -> None:
+    profiles = {name: service.get("profiles", []) for name, service in SERVICES.items()}
+    assert profiles == {
+        "emotion": [],
+        "replica": ["scale"],
+        "proxy": ["scale"],
+        "prometheus": ["monitoring"],
+        "grafana": ["monitoring"],
+        "training": ["training"],
+    }
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_service_is_confined(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["tmpfs"] == ["/tmp"]
+    assert {"mem_limit", "pids_limit"} <= set(service)
+    assert not {"privileged", "network_mode", "pid", "cap_add"} & set(service)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_service_can_start(name: str) -> None:
+    service = SERVICES[name]
+    if "build" not in service:
+        assert re.fullmatch(r"[a-z/]+:v?\d+\.\d+(\.\d+)?", service["image"]), "pin the release"
+    for variable in service.get("environment", {}):
+        if variable.startswith("EMOTION_"):
+            assert variable.removeprefix("EMOTION_").lower() in Settings.model_fields
+    for volume in service["volumes"]:
+        source, target, *mode = re.sub(r"\$\{.*?\}", "variable", volume).split(":")
+        if source.startswith("./") and source not in MADE_ELSEWHERE:
+            assert (ROOT / source).exists(), source
+            assert mode == ["ro"]
+        if name in ("emotion", "replica"):
+            assert (source, target, mode) == ("./model_store", "/app/model_store", ["ro"])
+
+
+def test_a_replica_may_finish_what_it_has_begun() -> None:
+    replica = SERVICES["replica"]
+    drain = float(replica["environment"]["EMOTION_DRAIN_SECONDS"])
+    deadline = Settings.model_fields["deadline_seconds"].default
+    assert int(replica["stop_grace_period"].removesuffix("s")) > drain + deadline + 5
+    proxy = (ROOT / "deploy" / "haproxy" / "haproxy.cfg").read_text()
+    every, fall = re.search(r"inter (\d+)ms fall (\d+)", proxy).groups()
+    assert drain > int(every) / 1000 * (int(fall) + 1)
+    assert int(re.search(r"timeout server (\d+)s", proxy)[1]) > deadline
+
+
+def test_haproxy_accepts_its_configuration() -> None:
+    program = tool("haproxy", "haproxy")
+    command = [program, "-c", "-dW", "-f", ROOT / "deploy" / "haproxy" / "haproxy.cfg"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr  # -dW: a warning is an error
+
+
+def test_prometheus_accepts_its_configuration(tmp_path: Path) -> None:
+    program = tool("promtool", "prometheus")
+    # as mounted: the rules beside the configuration
+    for volume in SERVICES["prometheus"]["volumes"]:
+        source, _, target = volume.partition(":")
+        if source.startswith("./"):
+            (tmp_path / Path(target.removesuffix(":ro")).name).write_bytes(
+                (ROOT / source).read_bytes()
+            )
+    done = subprocess.run(
+        [program, "check", "config", tmp_path / "prometheus.yml"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_grafana_finds_its_dashboards_and_prometheus() -> None:
+    provisioning = ROOT / "deploy" / "grafana" / "provisioning"
+    (provider,) = YAML(typ="safe").load(provisioning / "dashboards" / "emotion.yml")["providers"]
+    folder = provider["options"]["path"]
+    assert any(f":{folder}/" in volume for volume in SERVICES["grafana"]["volumes"])
+    (source,) = YAML(typ="safe").load(provisioning / "datasources" / "prometheus.yml")[
+        "datasources"
+    ]
+    assert source["url"] == "http://prometheus:9090"
+
+
+def locked(file: str) -> dict[str, list[tuple[str, str]]]:
+    """Package: its versions with all their lines."""
+    blocks = re.split(r"^(?=\S)", (ROOT / file).read_text(), flags=re.MULTILINE)
+    found: dict[str, list[tuple[str, str]]] = {}
+    for block in blocks:
+        if match := re.match(r"([\w.-]+)==(\S+)", block):
+            found.setdefault(canonicalize_name(match[1]), []).append((match[2], block))
+    return found
+
+
+@pytest.mark.parametrize("file", LOCKS)
+def test_the_lock_is_that_of_the_project(file: str) -> None:
+    versions = locked(file)
+    wanted = {canonicalize_name(r.name): r for r in map(Requirement, LOCKS[file])}
+    for name, requirement in wanted.items():
+        assert name in versions, f"{name} is not in {file}: make lock"
+        for version, _ in versions[name]:
+            assert requirement.specifier.contains(version), f"{name} {version}: make lock"
+    asked = {name for name, found in versions.items() if "# via emotion-service" in found[0][1]}
+    asked |= {name for name, found in versions.items() if "#   emotion-service" in found[0][1]}
+    assert asked == set(wanted), f"{file} has what pyproject.toml does not ask for: make lock"
+
+
+@pytest.mark.parametrize("file", LOCKS)
+def test_the_lock_has_hashes_and_no_address(file: str) -> None:
+    for name, found in locked(file).items():
+        for _, block in found:
+            assert "--hash=sha256:" in block, name
+    assert "://" not in (ROOT / file).read_text()
+
+
+def test_serving_needs_no_tensorflow() -> None:
+    assert not {"tensorflow", "keras", "scikit-learn"} & set(locked("requirements.lock"))
+    assert {"tensorflow", "keras", "scikit-learn"} <= set(locked("requirements-training.lock"))
