@@ -48,6 +48,7 @@ def _compared(compared: ComparedArtifact) -> dict[str, Any]:
         "version": record.version,
         **_emotion(compared.prediction),
         "latency_ms": round(compared.milliseconds, 3),
+        "latency_spread_ms": [round(bound, 3) for bound in compared.spread],
         "bytes": record.bytes,
         "accuracy": record.metrics.accuracy,
         "agrees_with_float32": compared.agrees_with_float32,

@@ -41,6 +41,10 @@ class ArtifactUnavailableError(EmotionError):
     """The store lists the artifact, but its file is missing, damaged or not ours to run."""
 
 
+class UnknownReportError(EmotionError):
+    """The store's reports have no file of that name."""
+
+
 class TooManyFacesError(EmotionError):
     """The image shows more faces than the limit."""
 

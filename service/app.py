@@ -72,8 +72,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.metrics = counted
     app.state.clients = Clients(settings)
     guarded = guards(settings)
-    for route in (predict, compare, explain, models, v2, reports, fragments):
+    for route in (predict, compare, explain, models, reports, fragments):
         app.include_router(route.router, dependencies=guarded, responses=REFUSALS)
+    app.include_router(v2.router, dependencies=guarded)  # its errors have a form of their own
     app.include_router(metrics.router, dependencies=[] if settings.metrics_open else guarded)
     app.include_router(health.router)
     app.include_router(page.router)

@@ -47,6 +47,7 @@ KINDS: dict[type[errors.EmotionError], _Kind] = {
     errors.ImageTooSmallError: _Kind(400, "image-too-small", "The image has too few pixels"),
     UnauthorizedError: _Kind(401, "unauthorized", "No API key that is known"),
     errors.UnknownArtifactError: _Kind(404, "unknown-artifact", "No such model or precision"),
+    errors.UnknownReportError: _Kind(404, "unknown-report", "No such file among the reports"),
     UploadTimeoutError: _Kind(408, "upload-timeout", "The request body came too slowly"),
     BodyTooLargeError: _Kind(413, "body-too-large", "The request body has too many bytes"),
     errors.ImageTooLargeError: _Kind(413, "image-too-large", "The image has too many pixels"),

@@ -9,6 +9,7 @@ from openapi_spec_validator import validate
 
 from docs.generate import answers
 from service.app import create_app
+from service.oip.errors import BadInferenceError
 from service.openapi_examples import FILE, Examples, recorded
 from service.problems import KINDS
 from service.settings import Settings
@@ -27,6 +28,8 @@ def responses() -> Iterator[tuple[str, dict[str, Any]]]:
 
 def contents() -> Iterator[tuple[str, dict[str, Any]]]:
     for name, response in responses():
+        if name.endswith(" default"):
+            continue  # any other error of the Open Inference Protocol looks like the listed ones
         for kind, content in response.get("content", {}).items():
             yield f"{name} {kind}", content
 
@@ -45,8 +48,10 @@ def test_every_answer_has_examples_of_its_schema(name: str, content: dict[str, A
 
 def test_every_problem_has_an_example() -> None:
     problems: dict[str, Any] = recorded().problems
-    assert {kind.name for kind in KINDS.values()} <= set(problems)
-    for kind in KINDS.values():
+    # Errors under /v2 have a form of their own, and one kind happens only there.
+    kinds = [kind for error, kind in KINDS.items() if error is not BadInferenceError]
+    assert {kind.name for kind in kinds} <= set(problems)
+    for kind in kinds:
         problem = problems[kind.name]
         assert (problem["status"], problem["title"]) == (kind.status, kind.title)
         assert len(problem["detail"]) > 20

@@ -3,6 +3,7 @@
 To give a new call or error an example, add the request that provokes it below.
 """
 
+import base64
 import io
 import math
 import tempfile
@@ -16,13 +17,16 @@ import httpx
 import numpy as np
 from PIL import Image
 
+from benchmarks.bench import crowd
 from benchmarks.server import ROOT, serving
 from emotion.store import ModelStore
 from service.openapi_examples import FILE, Examples
 
 PHOTO = (ROOT / "examples" / "astronaut.jpg").read_bytes()
+CROWD = crowd(2)
 STORE = ROOT / "model_store"
-VOLATILE = ("request_id", "latency_ms")
+VOLATILE = ("request_id", "latency_ms", "latency_spread_ms")
+MODEL, VERSION = "/v2/models/{model}", "/v2/models/{model}/versions/{version}"
 _SHOWN_METRICS = ("emotion_requests_total", "emotion_problems_total", "emotion_faces_total")
 
 Answers = dict[str, dict[int, dict[str, Any]]]
@@ -34,8 +38,6 @@ def record() -> Examples:
     problems: dict[str, Any] = {}
 
     def ask(operation: str, shows: str, response: httpx.Response, cut: Any = lambda x: x) -> None:
-        if not (response.is_success or response.status_code == httpx.codes.SERVICE_UNAVAILABLE):
-            raise RuntimeError(f"{operation} was to show {shows}: {response.text}")
         by_status = answers.setdefault(operation, {}).setdefault(response.status_code, {})
         kind = response.headers["content-type"]
         by_status[shows] = cut(response.json() if "json" in kind else response.text)
@@ -49,20 +51,37 @@ def record() -> Examples:
         log = place / "log.jsonl"
         with serving(log, preload="mobilenet/int8", threads=2) as server, _client(server) as http:
             _calls(http, ask)
+            _protocol(http, ask)
             _mistakes(http, fail)
         tight = {"max_body_bytes": len(PHOTO), "max_pixels": 100_000, "upload_seconds": 0.2}
         with serving(log, preload="none", **tight) as server, _client(server) as http:
             fail(http.post("/predict", content=PHOTO + b" "))
             fail(http.post("/predict", content=PHOTO))
             fail(http.post("/predict", content=_slowly()))
+            _both(ask, "POST", "/infer", "too many bytes", _infer(http, PHOTO))
+            slowly = http.post("/v2/models/mobilenet/infer", content=_slowly())
+            _both(ask, "POST", "/infer", "too slow", slowly)
         slow = {"threads": 1, "max_waiting": 0, "deadline_seconds": 0.01}
         with serving(log, preload="all", **slow) as server, _client(server) as http:
+            _both(ask, "POST", "/infer", "no answer in time", _infer(http, *[PHOTO] * 32))
+            time.sleep(1)  # until its thread is free again
             fail(http.post("/compare", params={"repeats": 50}, content=PHOTO))
             fail(http.post("/predict", content=PHOTO))
+            _both(ask, "POST", "/infer", "overloaded", _infer(http, PHOTO))
+        closed = {"api_keys": f"me:{'0' * 64}"}
+        with serving(log, preload="none", **closed) as server, _client(server) as http:
+            fail(http.post("/predict", content=PHOTO))
+        rare = {"client_requests_per_minute": 1, "max_faces": 1}
+        with serving(log, preload="none", **rare) as server, _client(server) as http:
+            fail(http.post("/predict", params={"faces": "all"}, content=CROWD))
+            fail(http.get("/models"))
         broken, nothing = _damaged_store(place / "store"), place / "empty"
         nothing.mkdir()
         with serving(log, store=broken, detector_dir=nothing) as server, _client(server) as http:
             ask("GET /readyz", "no artifact can run", http.get("/readyz"))
+            ask("GET /v2/health/ready", "not ready", http.get("/v2/health/ready"))
+            there = http.get("/v2/models/mobilenet/ready")
+            _both(ask, "GET", "/ready", "cannot run", there)
             fail(http.post("/predict", content=PHOTO))
         fine = {"preload": "mobilenet/int8", "detector_dir": nothing}
         with serving(log, **fine) as server, _client(server) as http:
@@ -112,10 +131,41 @@ def _calls(http: httpx.Client, ask: Callable[..., None]) -> None:
         "repeats": 5,
     }
     ask("POST /compare", "two precisions", http.post("/compare", params=chosen, content=PHOTO))
+    explained = http.post("/explain", params={"grid": 3}, content=PHOTO)
+    ask("POST /explain", "a coarse map", explained, _without_pictures)
+    ask("GET /reports", "the first two of the list", http.get("/reports"), lambda files: files[:2])
     one = http.get("/models/mobilenet/int8")
     ask("GET /models/{model}/{precision}", "mobilenet int8", one)
     ask("GET /models", "the first of the list", http.get("/models"), _first_artifact)
     ask("GET /metrics", "some of the lines", http.get("/metrics"), _some_lines)
+
+
+def _protocol(http: httpx.Client, ask: Callable[..., None]) -> None:
+    ask("GET /v2", "the server", http.get("/v2"))
+    ask("GET /v2/health/live", "alive", http.get("/v2/health/live"))
+    ask("GET /v2/health/ready", "ready", http.get("/v2/health/ready"))
+    for path, shows in (("", "metadata"), ("/ready", "ready")):
+        _both(ask, "GET", path, shows, http.get(f"/v2/models/mobilenet{path}"))
+        _both(ask, "GET", path, "no such model", http.get(f"/v2/models/alexnet{path}"))
+    _both(ask, "POST", "/infer", "one picture", _infer(http, PHOTO))
+    _both(ask, "POST", "/infer", "not JSON", http.post("/v2/models/mobilenet/infer", content="{"))
+    _both(ask, "POST", "/infer", "no such model", http.post("/v2/models/alexnet/infer"))
+    _both(ask, "POST", "/infer", "not a served format", _infer(http, _picture("GIF", 64)))
+    _both(ask, "POST", "/infer", "no face", _infer(http, _picture("PNG", 256)))
+
+
+def _infer(http: httpx.Client, *pictures: bytes) -> httpx.Response:
+    data = [base64.b64encode(picture).decode() for picture in pictures]
+    tensor = {"name": "image", "shape": [len(data)], "datatype": "BYTES", "data": data}
+    return http.post("/v2/models/mobilenet/infer", json={"inputs": [tensor]})
+
+
+def _both(
+    ask: Callable[..., None], verb: str, path: str, shows: str, response: httpx.Response
+) -> None:
+    """An answer that is the same with and without a version in the path."""
+    for start in (MODEL, VERSION):
+        ask(f"{verb} {start}{path}", shows, response)
 
 
 def _mistakes(http: httpx.Client, fail: Callable[[httpx.Response], None]) -> None:
@@ -127,6 +177,8 @@ def _mistakes(http: httpx.Client, fail: Callable[[httpx.Response], None]) -> Non
     fail(http.post("/predict", content=_picture("GIF", 64)))
     fail(http.post("/predict", content=_picture("PNG", 256)))
     fail(http.post("/predict", params={"faces": "some"}, content=PHOTO))
+    fail(http.post("/compare", params={"face": 1}, content=PHOTO))
+    fail(http.get("/reports/none.md"))
 
 
 def _picture(kind: str, side: int) -> bytes:
@@ -146,6 +198,11 @@ def _damaged_store(folder: Path) -> Path:
     for record in ModelStore(folder).records:
         (folder / record.file).write_bytes(b"not what the manifest says")
     return folder
+
+
+def _without_pictures(explained: dict[str, Any]) -> dict[str, Any]:
+    cut = {name: url[:60] + "..." for name, url in explained["crop"].items()}
+    return explained | {"crop": cut}
 
 
 def _first_artifact(models: dict[str, Any]) -> dict[str, Any]:

@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, HTTPException
+from fastapi import APIRouter, Depends
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 
+from emotion.errors import UnknownReportError
+from service.problems import problem_responses
 from service.runtime import RuntimeDep
 
 MEDIA_TYPES = {".json": "application/json", ".md": "text/markdown", ".png": "image/png"}
@@ -40,11 +42,11 @@ def reports(files: ReportFiles) -> list[ReportFile]:
     ]
 
 
-@router.get("/{name}", response_class=FileResponse)
+@router.get("/{name}", response_class=FileResponse, responses=problem_responses(UnknownReportError))
 def report(name: str, files: ReportFiles) -> FileResponse:
     """Serve one file of the report: Markdown, PNG or JSON."""
     if name not in files:
-        raise HTTPException(404)
+        raise UnknownReportError(f"There is no report {name[:100]}. GET /reports lists them.")
     file = files[name]
     return FileResponse(
         file,

@@ -122,7 +122,7 @@ for _path, _more in (
 ):
     router.add_api_route(_path, metadata, responses=_errors(404), dependencies=_more)
     router.add_api_route(
-        f"{_path}/ready", model_ready, responses=_errors(404, 503, 504), dependencies=_more
+        f"{_path}/ready", model_ready, responses=_errors(404, 503), dependencies=_more
     )
     router.add_api_route(
         f"{_path}/infer",
