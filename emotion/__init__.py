@@ -6,9 +6,10 @@
 'happy'
 """
 
-from emotion.classifier import Classifier, ComparedArtifact, Comparison, FacePrediction, Prediction
+from emotion.classifier import Classifier
 from emotion.errors import EmotionError
 from emotion.labels import EMOTIONS
+from emotion.results import ComparedArtifact, Comparison, FacePrediction, Prediction
 
 __all__ = [
     "EMOTIONS",

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from emotion.classifier import ComparedArtifact, Comparison, FacePrediction, ImageFaces, Prediction
 from emotion.faces import Face
 from emotion.labels import EMOTIONS
+from emotion.results import ComparedArtifact, Comparison, FacePrediction, ImageFaces, Prediction
 
 
 def face_answer(answer: FacePrediction, image: ImageFaces) -> dict[str, Any]:

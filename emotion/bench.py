@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from emotion.classifier import Classifier, Faces, NoFace, Prediction
+from emotion.classifier import Classifier, Faces, NoFace
 from emotion.machine import machine
 from emotion.records import ArtifactRecord
+from emotion.results import Prediction
 
 STAGES = ("decode", "detect", "preprocess", "inference", "total")
 _WARM_UP = 3

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -14,10 +13,10 @@ from emotion.decode import DEFAULT_LIMITS, DecodeLimits, decode
 from emotion.detectors import DetectorName, Detectors
 from emotion.errors import NoFaceError, TooManyFacesError, UnknownFaceError
 from emotion.faces import Detector, Face
-from emotion.labels import EMOTIONS
 from emotion.preprocess import equalise, face_crop, face_tensor
 from emotion.records import ArtifactRecord
 from emotion.registry import Registry
+from emotion.results import ComparedArtifact, Comparison, FacePrediction, ImageFaces, Prediction
 from emotion.stopwatch import Stopwatch
 from emotion.store import ModelStore
 
@@ -26,72 +25,6 @@ NoFace = Literal["error", "whole"]
 ImageSource: TypeAlias = bytes | str | Path
 
 CHECKOUT_STORE = Path(__file__).parent.parent / "model_store"
-
-
-@dataclass(frozen=True)
-class FacePrediction:
-    """One face and what it shows. ``face`` is None where the whole image was taken as the face."""
-
-    face: Face | None
-    probabilities: Probabilities  # float32 [7], in the order of EMOTIONS
-
-    @property
-    def emotion(self) -> str:
-        """The most probable emotion."""
-        return EMOTIONS[int(self.probabilities.argmax())]
-
-    @property
-    def confidence(self) -> float:
-        """The probability of that emotion, 0..1."""
-        return float(self.probabilities.max())
-
-
-@dataclass(frozen=True)
-class ImageFaces:
-    """A decoded image's size, its faces ready for any backbone, and the time both took."""
-
-    width: int
-    height: int
-    faces: tuple[Face | None, ...]
-    crops: tuple[Pixels, ...]  # per face uint8 [128, 128], grey, as photographed
-    pixels: tuple[Pixels, ...]  # the same, equalised
-    detector: str | None  # the one that ran
-    milliseconds: dict[str, float]
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What one artifact says about an image; ``milliseconds`` per stage."""
-
-    artifact: ArtifactRecord
-    image: ImageFaces
-    faces: tuple[FacePrediction, ...]
-    milliseconds: dict[str, float]
-
-    @property
-    def emotion(self) -> str:
-        """The first (largest) face's emotion."""
-        return self.faces[0].emotion
-
-
-@dataclass(frozen=True)
-class ComparedArtifact:
-    """One artifact's answer for one face, ``repeats`` times over."""
-
-    artifact: ArtifactRecord
-    prediction: FacePrediction
-    milliseconds: float  # median over the repeats
-    spread: tuple[float, float]  # of the milliseconds: their 10th and 90th percentile
-    agrees_with_float32: bool | None  # None where the model has no float32 in the comparison
-    largest_difference: float | None  # of any probability, to float32
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What several artifacts say about one face."""
-
-    image: ImageFaces
-    artifacts: tuple[ComparedArtifact, ...]
 
 
 class Classifier:
@@ -250,14 +183,21 @@ class Classifier:
         return ImageFaces(width, height, found, crops, equalised, ran, watch.milliseconds)
 
     def choose(self, models: Sequence[str], precisions: Sequence[str]) -> list[tuple[str, str]]:
-        """List the (model, precision) pairs that ``compare`` would take."""
+        """List the (model, precision) pairs that ``compare`` would take.
+
+        Where only precisions are named, a model that lacks one of them is taken in the others.
+        """
         known = [(r.model, r.precision) for r in self.store.records]
-        all_models = list(dict.fromkeys(model for model, _ in known))
-        pairs = [
-            (model, precision)
-            for model in (models or all_models)
-            for precision in (precisions or [p for m, p in known if m == model] or ["float32"])
-        ]
+        if models:
+            pairs = [
+                (model, precision)
+                for model in models
+                for precision in (precisions or [p for m, p in known if m == model] or ["float32"])
+            ]
+        else:
+            nowhere = [p for p in precisions if p not in {p for _, p in known}]
+            pairs = [(known[0][0] if known else "any model", p) for p in nowhere]
+            pairs += [(m, p) for m, p in known if p in precisions or not precisions]
         return list(dict.fromkeys(pairs))
 
 

@@ -12,10 +12,11 @@ from typing import Literal
 import numpy as np
 
 from emotion.arrays import Floats, Pixels
-from emotion.classifier import Classifier, FacePrediction, ImageFaces, ImageSource, NoFace
+from emotion.classifier import Classifier, ImageSource, NoFace
 from emotion.detectors import DetectorName
 from emotion.preprocess import face_tensor
 from emotion.records import ArtifactRecord
+from emotion.results import FacePrediction, ImageFaces
 from emotion.stopwatch import Stopwatch
 
 PATCH = 0.25  # side of the hiding square, as a share of the crop's

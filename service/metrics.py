@@ -16,8 +16,8 @@ from prometheus_client import (
     multiprocess,
 )
 
-from emotion.classifier import Comparison, Prediction
 from emotion.records import ArtifactRecord
+from emotion.results import Comparison, Prediction
 from service.engine import Timing
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)

@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, PlainSerializer
 
-from emotion.classifier import ComparedArtifact, Comparison, FacePrediction, ImageFaces, Prediction
 from emotion.labels import EMOTIONS
 from emotion.records import ArtifactRecord
+from emotion.results import ComparedArtifact, Comparison, FacePrediction, ImageFaces, Prediction
 from service.engine import Timing
 
 Probability = Annotated[float, Field(ge=0, le=1)]

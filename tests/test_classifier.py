@@ -63,15 +63,28 @@ def test_stages_add_up(classifier: Classifier, photo: bytes) -> None:
 def test_compare_answers_as_predict_does(classifier: Classifier, photo: bytes) -> None:
     comparison = classifier.compare(photo, repeats=3)
     assert len(comparison.artifacts) == len(classifier.store.records)
+    pairs = {(r.model, r.precision) for r in classifier.store.records}
     for compared in comparison.artifacts:
         record = compared.artifact
         alone = classifier.predict(photo, record.model, record.precision).faces[0]
         assert np.array_equal(alone.probabilities, compared.prediction.probabilities)
         assert compared.milliseconds > 0
-        if record.precision == "float32":
+        if (record.model, "float32") not in pairs:
+            assert (compared.agrees_with_float32, compared.largest_difference) == (None, None)
+        elif record.precision == "float32":
             assert (compared.agrees_with_float32, compared.largest_difference) == (True, 0)
         else:
             assert compared.largest_difference < 0.2
+
+
+def test_compare_takes_a_precision_from_the_models_that_have_it(
+    classifier: Classifier, photo: bytes
+) -> None:
+    halves = {r.name for r in classifier.store.records if r.precision == "float16"}
+    compared = classifier.compare(photo, precisions=["float16"]).artifacts
+    assert {c.artifact.name for c in compared} == halves
+    with pytest.raises(UnknownArtifactError, match="int4"):
+        classifier.compare(photo, precisions=["int8", "int4"])
 
 
 def test_compare_without_float32_has_no_reference(classifier: Classifier, photo: bytes) -> None:

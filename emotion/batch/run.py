@@ -11,8 +11,8 @@ from typing import TypeAlias
 
 from emotion.answers import face_answer
 from emotion.batch.journal import Journal, Outcome
-from emotion.classifier import Prediction
 from emotion.errors import EmotionError, ImageTooLargeError
+from emotion.results import Prediction
 
 Predict: TypeAlias = Callable[[bytes], Prediction]
 MAX_BYTES = 400_000_000  # more than the largest picture within the limits of pixels needs

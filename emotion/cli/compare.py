@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from emotion.answers import compare_answer
-from emotion.classifier import CHECKOUT_STORE, ComparedArtifact
+from emotion.classifier import CHECKOUT_STORE
 from emotion.cli import options as o
+from emotion.results import ComparedArtifact
 
 
 def compare(

@@ -7,9 +7,9 @@ from math import prod
 import numpy as np
 
 from emotion import Classifier
-from emotion.classifier import FacePrediction, Prediction
 from emotion.errors import EmotionError
 from emotion.records import ArtifactRecord
+from emotion.results import FacePrediction, Prediction
 from service.engine import DeadlineError
 from service.oip.errors import BadInferenceError
 from service.oip.messages import Message, compose, parse
