@@ -93,7 +93,7 @@ def test_known_values(store: Path) -> None:
     assert "| mobilenet | float32 | 63.5% | 97.0% (91.5% to 99.0%)" in text
     assert "| mobilenet | int8 | -1.00 | -6.1 | 97.00% | 3 |" in text
     assert "| mobilenet | surprise/S020_001_00000001.png | surprise | surprise 90%" in text
-    assert "vgg16" not in text
+    assert "| vgg16 | float32 |" not in text  # no predictions of it
 
 
 def test_running_it_again_changes_nothing(store: Path) -> None:

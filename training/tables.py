@@ -77,11 +77,11 @@ def recall_table(scores: Sequence[ArtifactScores]) -> str:
 
 
 def size_table(records: Sequence[ArtifactRecord]) -> str:
-    """Size and latency of the shipped artifacts, and their shares of float32's."""
+    """Size and latency of the shipped artifacts, and their shares of float32's where it ships."""
     twins = {r.model: r for r in records if r.precision == "float32"}
     rows = []
     for r in records:
-        twin = twins.get(r.model, r)
+        twin = twins.get(r.model)
         latency = r.latency
         rows.append(
             (
@@ -89,9 +89,9 @@ def size_table(records: Sequence[ArtifactRecord]) -> str:
                 r.precision,
                 f"{r.input_size}x{r.input_size}",
                 f"{r.bytes / 1e6:.2f} MB",
-                f"{r.bytes / twin.bytes:.3f}",
+                f"{r.bytes / twin.bytes:.3f}" if twin else "",
                 f"{latency.p50_ms:.2f} / {latency.p95_ms:.2f} / {latency.p99_ms:.2f} ms",
-                f"{twin.latency.p50_ms / latency.p50_ms:.1f}x",
+                f"{twin.latency.p50_ms / latency.p50_ms:.1f}x" if twin else "",
             )
         )
     head = ("model", "precision", "input", "size", "of float32", "p50 / p95 / p99", "speed-up")
