@@ -18,7 +18,7 @@ from tests.steps import failure, step, training
 from tests.synthetic import write_ckplus, write_fer2013
 from training.datasets import FaceDataset, load_ckplus
 from training.evaluate import expected_calibration_error, metrics_of, wilson_interval
-from training.publish import GateError, check_gate
+from training.publish import GateError, check_gate, publish_model
 from training.recipe import Recipe
 from training.workspace import Evaluation, PretrainedBase, TrainedModel, Workspace
 
@@ -78,6 +78,10 @@ def test_a_tiny_step_of_each_backbone_reaches_the_store(
     exact, half = (c.prediction.probabilities for c in compared[:2])
     assert np.abs(exact - half).max() < 0.02
     assert ModelStore(store).card(model).startswith(f"# {model}")
+    again = log.model_copy(update={"run": log.run.model_copy(update={"seed": 8})})
+    workspace.log(model).write_text(again.model_dump_json())
+    with pytest.raises(GateError, match="another training"):
+        publish_model(model, workspace, store, ("int8",))
 
 
 def test_a_killed_training_resumes(run_dir: Path) -> None:
