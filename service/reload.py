@@ -24,17 +24,13 @@ Preload = Callable[[ModelStore], list[ArtifactRecord]]
 
 
 class _Watch:
-    """Notices changed files without reading them."""
+    """Notices changed files without reading them; what ``before`` saw of one is kept."""
 
-    def __init__(self, paths: Iterable[Path]) -> None:
-        self._paths = tuple(paths)
-        self._seen = self._look()
+    def __init__(self, paths: Iterable[Path], before: "_Watch | None" = None) -> None:
+        self._seen = {path: _status(path) for path in paths} | (before._seen if before else {})
 
     def changed(self) -> bool:
-        return self._look() != self._seen
-
-    def _look(self) -> list[tuple[int, ...] | None]:
-        return [_status(path) for path in self._paths]
+        return any(_status(path) != seen for path, seen in self._seen.items())
 
 
 class CurrentStore:
@@ -100,7 +96,7 @@ class CurrentStore:
             self._watch = manifest = _Watch([self._root / MANIFEST])
             try:
                 store = ModelStore(self._root)
-                self._watch = _Watch(store.files)
+                self._watch = _Watch(store.files, manifest)  # as it was before it was read
                 return self._complete(self._open(store, before), before)
             except EmotionError:
                 # Its files may be gone because the next publisher has deleted them.

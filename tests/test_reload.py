@@ -281,6 +281,23 @@ def test_a_publisher_that_follows_while_its_predecessor_is_loaded_is_no_refusal(
     assert b'outcome="refused"' not in metrics.text()
 
 
+def test_a_manifest_replaced_while_it_is_read_is_seen_at_the_next_look(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Overtaken(ModelStore):
+        def __init__(self, root: Path) -> None:
+            super().__init__(root)
+            if next(looks) == 0:
+                publish_retrained(store, 1)
+
+    looks = itertools.count()
+    monkeypatch.setattr("service.reload.ModelStore", Overtaken)
+    current = CurrentStore(store, lambda s, b: Classifier(s, before=b), lambda s: [], Metrics())
+    assert current.classifier.store.manifest != ModelStore(store).manifest
+    current.check()
+    assert current.classifier.store.manifest == ModelStore(store).manifest
+
+
 def test_records_may_change_without_their_artifact(store: Path) -> None:
     current = current_store(store)
     record = ModelStore(store).record(MODEL, "int8")
