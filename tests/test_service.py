@@ -330,11 +330,22 @@ def test_ready_says_no_where_nothing_can_be_served(
     store = Path(shutil.copytree(CHECKOUT_STORE, tmp_path / "store"))
     for file in store.rglob("*.tflite"):
         file.write_bytes(b"damaged")
-    with start_server(store=store, preload="none") as broken:
+    with start_server(store=store) as broken:
         assert httpx.post(f"{broken.url}/predict", content=photo).status_code == 503
         ready = httpx.get(f"{broken.url}/readyz")
         assert ready.status_code == 503
         assert ready.json()["status"] == "unavailable"
+
+
+def test_one_damaged_artifact_leaves_the_service_ready_where_nothing_else_is_loaded_yet(
+    start_server: StartServer, photo: bytes, tmp_path: Path
+) -> None:
+    store = Path(shutil.copytree(CHECKOUT_STORE, tmp_path / "store"))
+    (store / ModelStore(store).record("mobilenet", "int8").file).write_bytes(b"damaged")
+    with start_server(store=store, preload="none") as lame:
+        assert httpx.post(f"{lame.url}/predict", content=photo).status_code == 503
+        ready = httpx.get(f"{lame.url}/readyz")
+        assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
 
 
 def test_a_damaged_detector_leaves_the_service_ready(
