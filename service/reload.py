@@ -27,7 +27,8 @@ class _Watch:
     """Notices changed files without reading them; what ``before`` saw of one is kept."""
 
     def __init__(self, paths: Iterable[Path], before: "_Watch | None" = None) -> None:
-        self._seen = {path: _status(path) for path in paths} | (before._seen if before else {})
+        self._seen: dict[Path, tuple[int, ...] | None] = {path: _status(path) for path in paths}
+        self._seen |= before._seen if before else {}
 
     def changed(self) -> bool:
         return any(_status(path) != seen for path, seen in self._seen.items())

@@ -90,7 +90,9 @@ def test_metrics_can_be_open(start_server: StartServer) -> None:
         assert httpx.get(f"{server.url}/models").status_code == 401
 
 
-@pytest.mark.parametrize("keys", ["", " , ", "alice", "alice:12", "a b:" + "0" * 64, "alice:" + "0" * 63])
+@pytest.mark.parametrize(
+    "keys", ["", " , ", "alice", "alice:12", "a b:" + "0" * 64, "alice:" + "0" * 63]
+)
 def test_keys_that_are_no_keys_are_refused_at_the_start(
     start_server: StartServer, keys: str
 ) -> None:

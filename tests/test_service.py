@@ -2,12 +2,15 @@
 
 import asyncio
 import base64
+import gc
 import io
 import json
 import re
 import shutil
 import signal
+import threading
 import time
+import warnings
 from pathlib import Path
 
 import httpx
@@ -19,8 +22,10 @@ from PIL import Image
 from emotion import EMOTIONS, Classifier
 from emotion.classifier import CHECKOUT_STORE
 from emotion.store import ModelStore
+from service.engine import Engine, OverloadedError
 from tests.conftest import Server, StartServer, encode
 from tests.test_decode import many_chunks, many_scans, png_header
+from tests.test_metrics import sample
 
 STAGES = {"decode", "detect", "preprocess", "queue", "inference", "total"}
 
@@ -322,6 +327,48 @@ def test_limits_are_settings(start_server: StartServer, photo: bytes) -> None:
         url = f"{strict.url}/predict"
         problem_of(httpx.post(url, content=photo), 413, "image-too-large")
         problem_of(httpx.post(url, content=photo + b"x"), 413, "body-too-large")
+
+
+@pytest.mark.parametrize("path", ["/explain?model=vgg16&grid=16", "/compare?repeats=50"])
+def test_work_that_nobody_waits_for_ends(
+    start_server: StartServer, photo: bytes, path: str
+) -> None:
+    def alone(server: Server) -> float:
+        start = time.monotonic()
+        assert httpx.post(f"{server.url}{path}", content=photo, timeout=60).status_code == 200
+        return time.monotonic() - start
+
+    with start_server(threads=1) as patient:
+        whole = min(alone(patient) for _ in range(2))
+    with start_server(threads=1, deadline_seconds=whole / 10) as hasty:
+        start = time.monotonic()
+        problem_of(httpx.post(f"{hasty.url}{path}", content=photo), 504, "deadline-passed")
+        while sample(hasty.url, "emotion_admitted_requests"):
+            time.sleep(0.01)
+        assert time.monotonic() - start < whole / 2
+
+
+def test_a_refused_request_leaves_nothing_unawaited() -> None:
+    engine = Engine(threads=1, max_waiting=0, deadline_seconds=10)
+    release = threading.Event()
+
+    async def gone() -> None:
+        await asyncio.Event().wait()
+
+    async def fill_and_ask() -> None:
+        first = asyncio.create_task(engine.run(lambda check: release.wait(10), gone))
+        await asyncio.sleep(0)
+        with pytest.raises(OverloadedError):
+            await engine.run(lambda check: None, gone)
+        release.set()
+        assert (await first)[0]
+
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        asyncio.run(fill_and_ask())
+        gc.collect()
+    engine.close()
+    assert not said
 
 
 def test_ready_says_no_where_nothing_can_be_served(
