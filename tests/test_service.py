@@ -377,7 +377,7 @@ def test_ready_says_no_where_nothing_can_be_served(
     store = Path(shutil.copytree(CHECKOUT_STORE, tmp_path / "store"))
     for file in store.rglob("*.tflite"):
         file.write_bytes(b"damaged")
-    with start_server(store=store) as broken:
+    with start_server(store=store, ready=503) as broken:
         assert httpx.post(f"{broken.url}/predict", content=photo).status_code == 503
         ready = httpx.get(f"{broken.url}/readyz")
         assert ready.status_code == 503
@@ -422,8 +422,10 @@ def test_a_damaged_artifact_takes_out_itself_alone(
         assert "is damaged" in ready.json()["unavailable"]["mobilenet/int8"]
         bad = httpx.post(f"{lame.url}/predict?precision=int8", content=photo)
         problem_of(bad, 503, "artifact-unavailable")
+        assert str(store) not in ready.text + bad.text
         good = httpx.post(f"{lame.url}/predict?precision=float16", content=photo)
         assert good.status_code == 200
+    assert str(store / ModelStore(store).record("mobilenet", "int8").file) in lame.log.read_text()
     assert '"artifact unavailable"' in lame.log.read_text()
 
 
