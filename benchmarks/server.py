@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,10 +25,9 @@ class Server:
     log: Path
     seconds_to_ready: float
 
-    def stop(self) -> int:
-        """Ask it to drain and end; returns its exit status."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
+    def stop(self, seconds: float = 30) -> int:
+        """Ask it to drain and end; returns its exit status, or kills it and raises."""
+        return _ended(self.process, seconds)
 
     @property
     def resident_bytes(self) -> int:
@@ -45,11 +44,12 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 @contextmanager
-def serving(log: Path, **settings: object) -> Iterator[Server]:
+def serving(log: Path, ready: object = 200, **settings: object) -> Iterator[Server]:
     """Start ``python -m service`` with these settings alone and stop it at the end.
 
     Args:
         log: file that receives the service's output.
+        ready: status of /readyz to wait for.
         settings: fields of ``service.settings.Settings``; the environment's are ignored. The
             address is loopback and a free port unless they say otherwise.
 
@@ -71,21 +71,28 @@ def serving(log: Path, **settings: object) -> Iterator[Server]:
         )
     url = f"http://{settings['host']}:{settings['port']}"
     try:
-        _await_ready(url, process, log)
+        _await_ready(url, process, log, ready)
         yield Server(url, process, log, time.perf_counter() - started)
     finally:
         if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-            process.wait(30)
+            _ended(process)
 
 
-def _await_ready(url: str, process: subprocess.Popen[str], log: Path) -> None:
+def _ended(process: subprocess.Popen[str], seconds: float = 30) -> int:
+    process.send_signal(signal.SIGTERM)
+    try:
+        return process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise
+
+
+def _await_ready(url: str, process: subprocess.Popen[str], log: Path, status: object) -> None:
     until = time.monotonic() + 60
     while time.monotonic() < until and process.poll() is None:
-        try:
-            httpx.get(f"{url}/readyz")
-        except httpx.TransportError:
-            time.sleep(0.02)
-        else:
-            return
+        with suppress(httpx.TransportError):
+            if httpx.get(f"{url}/readyz").status_code == status:
+                return
+        time.sleep(0.02)
     raise RuntimeError(f"the service did not start:\n{log.read_text()}")

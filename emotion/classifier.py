@@ -118,6 +118,7 @@ class Classifier:
         face: int = 0,
         no_face: NoFace = "error",
         detector: DetectorName | None = None,
+        check: Callable[[], object] | None = None,
     ) -> Comparison:
         """Show one face to several artifacts; the image is decoded and searched once.
 
@@ -130,6 +131,7 @@ class Classifier:
             face: another face than the largest: its place in the answer to faces="all".
             no_face: as for ``predict``.
             detector: as for ``predict``.
+            check: called before every run of a network; what it raises ends the work.
 
         Raises:
             UnknownFaceError: the image has fewer faces.
@@ -143,17 +145,15 @@ class Classifier:
             tensors = _tensors(seen, artifact.record)
             times = []
             for _ in range(repeats):
+                if check:
+                    check()
                 start = time.perf_counter()
                 answer = artifact.run(tensors)[0]
                 times.append(1000 * (time.perf_counter() - start))
             if artifact.record.precision == "float32":
                 reference[artifact.record.model] = answer
-            rows.append((artifact.record, answer, times))
-        compared = [
-            _against_float32(record, FacePrediction(seen.faces[0], answer), times, reference)
-            for record, answer, times in rows
-        ]
-        return Comparison(seen, tuple(compared))
+            rows.append((artifact.record, FacePrediction(seen.faces[0], answer), times))
+        return Comparison(seen, tuple(_against_float32(*row, reference) for row in rows))
 
     def look(
         self,

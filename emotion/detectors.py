@@ -47,6 +47,12 @@ class Detectors:
             if "caffe" in before._loaded:
                 self._loaded["caffe"] = before._loaded["caffe"]
 
+    @property
+    def loaded(self) -> list[DetectorRecord]:
+        """The compiled detector in memory, if there is one."""
+        last = self._compiled_last
+        return [last[0]] if last is not None and "compiled" in self._loaded else []
+
     def get(self, name: DetectorName | None = None) -> Detector:
         """Return a detector.
 
@@ -91,6 +97,7 @@ class Detectors:
 
     def _load(self, record: DetectorRecord) -> Detector:
         if self._compiled_last is not None and _same(self._compiled_last[0], record):
+            self._compiled_last = (record, self._compiled_last[1])  # whose file may have moved
             return self._compiled_last[1]
         content = self._store.read_detector(record)
         detector = CompiledDetector(

@@ -6,6 +6,7 @@ answer's probability falls. It needs the network's answers alone, no gradients, 
 float32 and int8 alike.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +15,7 @@ import numpy as np
 from emotion.arrays import Floats, Pixels
 from emotion.classifier import Classifier, ImageSource, NoFace
 from emotion.detectors import DetectorName
+from emotion.labels import EMOTIONS
 from emotion.preprocess import face_tensor
 from emotion.records import ArtifactRecord
 from emotion.results import FacePrediction, ImageFaces
@@ -45,6 +47,7 @@ def explain(
     face: int = 0,
     no_face: NoFace = "error",
     detector: DetectorName | None = None,
+    check: Callable[[], object] | None = None,
 ) -> Explanation:
     """Map what an artifact's top emotion rests on, by ``grid`` squared + 1 calls of the network.
 
@@ -58,6 +61,7 @@ def explain(
         face: another face than the largest: its place in the answer to faces="all".
         no_face: ``error``, or take the ``whole`` picture.
         detector: finds the faces; None means the classifier's own.
+        check: called before every run of the network; what it raises ends the work.
 
     Raises:
         The errors of ``Classifier.compare``.
@@ -68,8 +72,12 @@ def explain(
     with watch.stage("preprocess"):
         pictures = [seen.pixels[0], *occluded(seen.pixels[0], grid)]
         tensors = np.stack([face_tensor(p, artifact.record.input_size) for p in pictures])
+    answers = np.empty((len(tensors), len(EMOTIONS)), np.float32)
     with watch.stage("inference"):
-        answers = artifact.run(tensors)
+        for place, tensor in enumerate(tensors):
+            if check:
+                check()
+            answers[place] = artifact.run(tensor[np.newaxis])[0]
     prediction = FacePrediction(seen.faces[0], answers[0])
     top = answers[:, answers[0].argmax()]
     drops = (top[0] - top[1:]).reshape(grid, grid)

@@ -7,6 +7,7 @@ manifest may find one missing, but never another's content.
 """
 
 import hashlib
+import logging
 import os
 import sys
 import tempfile
@@ -30,6 +31,7 @@ from emotion.records import (
 if sys.platform != "win32":
     import fcntl
 
+_log = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 CARD = "card.md"
 
@@ -89,15 +91,18 @@ class ModelStore:
         return self._content(f"detector/{record.precision}", record)
 
     def _content(self, name: str, record: ArtifactRecord | DetectorRecord) -> bytes:
+        # The path is for the log alone: errors reach clients, who need not know the server's disk.
         path = self.root / record.file
         try:
             content = path.read_bytes()
         except OSError as error:
-            raise ArtifactUnavailableError(f"{name}: {path}: {error.strerror}.") from error
+            _log.error("%s: %s: %s", name, path, error.strerror)
+            raise ArtifactUnavailableError(f"{name}: {record.file}: {error.strerror}.") from error
         digest = hashlib.sha256(content).hexdigest()
         if digest != record.sha256:
+            _log.error("%s: %s is damaged", name, path)
             raise ArtifactUnavailableError(
-                f"{name}: {path} is damaged (sha256 {digest[:12]}, the manifest says "
+                f"{name}: {record.file} is damaged (sha256 {digest[:12]}, the manifest says "
                 f"{record.version}): restore it from the repository or publish it again."
             )
         return content

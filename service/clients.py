@@ -145,4 +145,8 @@ def _address(request: Request) -> str:
         address = ip_address(host)
     except ValueError:
         return host
-    return host if address.version == 4 else str(ip_network(f"{host}/64", strict=False))
+    if address.version == 4:
+        return host
+    if address.ipv4_mapped:  # as a socket that takes both names them
+        return str(address.ipv4_mapped)
+    return str(ip_network(f"{host}/64", strict=False))

@@ -1,6 +1,7 @@
 """Runs the computing part of requests off the event loop, bounded in number and in time."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,6 +11,7 @@ from typing import TypeVar
 from emotion.errors import EmotionError
 
 T = TypeVar("T")
+Check = Callable[[], object]
 
 
 class OverloadedError(EmotionError):
@@ -62,16 +64,16 @@ class Engine:
             raise OverloadedError("The service is at its limit: send the request again later.")
 
     async def run(
-        self, work: Callable[[], T], gone: Awaitable[object] | None = None
+        self, work: Callable[[Check], T], gone: Callable[[], Awaitable[object]] | None = None
     ) -> tuple[T, Timing]:
-        """Compute ``work()`` in a thread.
+        """Compute ``work(check)`` in a thread.
 
-        Work that had begun when the deadline passed or the client went goes on to its end, and
-        counts against the capacity until then; what had not begun is dropped.
+        Work that had begun when the deadline passed or the client went goes on to its next
+        ``check()``, and counts against the capacity until then; what had not begun is dropped.
 
         Args:
-            work: what to compute.
-            gone: ends when nobody waits for the answer any more.
+            work: what to compute; ``check()`` raises AbandonedError once nobody waits for it.
+            gone: waits until nobody waits for the answer any more.
 
         Returns:
             Its result, and how long that took.
@@ -84,18 +86,23 @@ class Engine:
         self.check_room()
         submitted = time.perf_counter()
         waited = 0.0
+        over = threading.Event()
+
+        def check() -> None:
+            if over.is_set():
+                raise AbandonedError("Nobody waits for the answer any more.")
 
         def timed() -> T:
             nonlocal waited
             waited = _milliseconds_since(submitted)
-            return work()
+            return work(check)
 
         loop = asyncio.get_running_loop()
         self._admit(1)
         future = self._pool.submit(timed)
         future.add_done_callback(lambda _: self._release_on(loop, future))
         answer = asyncio.wrap_future(future)
-        watcher = asyncio.ensure_future(gone) if gone else None
+        watcher = asyncio.ensure_future(gone()) if gone else None
         if watcher:
             watcher.add_done_callback(lambda _: answer.cancel())
         try:
@@ -110,6 +117,7 @@ class Engine:
                 raise AbandonedError("The client is gone.") from None
             raise
         finally:
+            over.set()
             if watcher:
                 watcher.cancel()
         return result, Timing(waited, _milliseconds_since(submitted))

@@ -38,6 +38,7 @@ class _Kind:
     status: int
     name: str
     title: str
+    detail: str | None = None  # in place of the error's own, which is for the log
 
 
 KINDS: dict[type[errors.EmotionError], _Kind] = {
@@ -58,7 +59,13 @@ KINDS: dict[type[errors.EmotionError], _Kind] = {
     errors.TooManyFacesError: _Kind(422, "too-many-faces", "The image shows too many faces"),
     TooManyRequestsError: _Kind(429, "too-many-requests", "This client asks too much"),
     errors.ArtifactUnavailableError: _Kind(503, "artifact-unavailable", "The artifact cannot run"),
-    errors.DetectorMissingError: _Kind(503, "detector-missing", "The detector cannot run"),
+    errors.DetectorMissingError: _Kind(
+        503,
+        "detector-missing",
+        "The detector cannot run",
+        "The Caffe detector's files are not on the server: ask for detector=compiled, or tell "
+        "whoever runs the service, whose log says where they were looked for.",
+    ),
     OverloadedError: _Kind(503, "overloaded", "Too many requests at once"),
     DeadlineError: _Kind(504, "deadline-passed", "No answer in time"),
 }
@@ -127,7 +134,7 @@ async def _on_emotion_error(request: Request, error: Exception) -> JSONResponse:
         headers["WWW-Authenticate"] = "Bearer"
     if kind.status in _BODY_UNREAD:
         headers["Connection"] = "close"
-    return _answer(request, kind, str(error), headers)
+    return _answer(request, kind, kind.detail or str(error), headers)
 
 
 async def _on_invalid(request: Request, error: Exception) -> JSONResponse:

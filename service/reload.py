@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -24,17 +25,14 @@ Preload = Callable[[ModelStore], list[ArtifactRecord]]
 
 
 class _Watch:
-    """Notices changed files without reading them."""
+    """Notices changed files without reading them; what ``before`` saw of one is kept."""
 
-    def __init__(self, paths: Iterable[Path]) -> None:
-        self._paths = tuple(paths)
-        self._seen = self._look()
+    def __init__(self, paths: Iterable[Path], before: "_Watch | None" = None) -> None:
+        self._seen: dict[Path, tuple[int, ...] | None] = {path: _status(path) for path in paths}
+        self._seen |= before._seen if before else {}
 
     def changed(self) -> bool:
-        return self._look() != self._seen
-
-    def _look(self) -> list[tuple[int, ...] | None]:
-        return [_status(path) for path in self._paths]
+        return any(_status(path) != seen for path, seen in self._seen.items())
 
 
 class CurrentStore:
@@ -100,7 +98,7 @@ class CurrentStore:
             self._watch = manifest = _Watch([self._root / MANIFEST])
             try:
                 store = ModelStore(self._root)
-                self._watch = _Watch(store.files)
+                self._watch = _Watch(store.files, manifest)  # as it was before it was read
                 return self._complete(self._open(store, before), before)
             except EmotionError:
                 # Its files may be gone because the next publisher has deleted them.
@@ -130,16 +128,25 @@ class CurrentStore:
 
     def _find_damage(self, before: Classifier) -> None:
         """Look at the files of what is shared with the state before, which nobody read anew."""
-        store, shared = self.classifier.store, before.registry.loaded
-        self.damaged = {}
-        for record in self.classifier.registry.loaded:
-            if all(record.sha256 != old.sha256 for old in shared):
-                continue
+        now, store = self.classifier, self.classifier.store
+        shared = {r.sha256 for r in before.registry.loaded}
+        shared |= {r.sha256 for r in before.detectors.loaded}
+        reads: list[tuple[str, Callable[[], bytes]]] = [
+            (r.name, partial(store.read, r)) for r in now.registry.loaded if r.sha256 in shared
+        ]
+        reads += [
+            (f"detector/{r.precision}", partial(store.read_detector, r))
+            for r in now.detectors.loaded
+            if r.sha256 in shared
+        ]
+        damaged = {}
+        for name, read in reads:
             try:
-                store.read(record)
+                read()
             except ArtifactUnavailableError as error:
-                self.damaged[record.name] = str(error)
-                _log.error("artifact served from memory", artifact=record.name, reason=str(error))
+                damaged[name] = str(error)
+                _log.error("artifact served from memory", artifact=name, reason=str(error))
+        self.damaged = damaged  # at once: /readyz reads it meanwhile
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from emotion.decode import DecodeLimits
 from emotion.errors import ArtifactUnavailableError
 from emotion.records import ArtifactRecord
 from emotion.store import ModelStore
-from service.engine import Engine, Slots, Timing
+from service.engine import Check, Engine, Slots, Timing
 from service.metrics import Metrics
 from service.reload import CurrentStore
 from service.settings import Settings
@@ -51,22 +51,24 @@ class Runtime:
         return self.current.classifier
 
     async def compute(
-        self, work: Callable[[Classifier], T], gone: Awaitable[object] | None = None
+        self,
+        work: Callable[[Classifier, Check], T],
+        gone: Callable[[], Awaitable[object]] | None = None,
     ) -> tuple[T, Timing]:
         """Run ``work`` on the current classifier in a thread; see Engine.run."""
-        return await self.engine.run(lambda: self._on_current(work), gone)
+        return await self.engine.run(lambda check: self._on_current(work, check), gone)
 
-    def _on_current(self, work: Callable[[Classifier], T]) -> T:
+    def _on_current(self, work: Callable[[Classifier, Check], T], check: Check) -> T:
         classifier = self.classifier
         try:
-            return work(classifier)
+            return work(classifier, check)
         except ArtifactUnavailableError:
             # A newer store may have replaced the file before it was loaded.
             if self.settings.reload_seconds:
                 self.current.check()
             if self.classifier is classifier:
                 raise
-            return work(self.classifier)
+            return work(self.classifier, check)
 
     def _open(self, store: ModelStore, before: Classifier | None) -> Classifier:
         return Classifier(

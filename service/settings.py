@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from emotion.classifier import CHECKOUT_STORE
@@ -130,3 +131,13 @@ class Settings(BaseSettings):
             return value
         text = value.lower() if info.field_name == "preload" else value
         return tuple(name for part in text.split(",") if (name := part.strip()))
+
+    @field_validator("api_keys")
+    @classmethod
+    def _not_empty(cls, value: tuple[ApiKey, ...] | None) -> tuple[ApiKey, ...] | None:
+        if value == ():
+            raise PydanticCustomError(
+                "no_keys",
+                "it names no key, so everybody might ask: give one, or unset it to let them",
+            )
+        return value

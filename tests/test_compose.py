@@ -96,6 +96,33 @@ def test_a_replica_may_finish_what_it_has_begun() -> None:
     assert int(re.search(r"timeout server (\d+)s", proxy)[1]) > deadline
 
 
+@pytest.mark.parametrize("name", ["emotion", "replica"])
+def test_the_worst_case_fits_into_the_memory(name: str) -> None:
+    settings = Settings(
+        **{
+            variable.removeprefix("EMOTION_").lower(): value
+            for variable, value in SERVICES[name]["environment"].items()
+            if variable.startswith("EMOTION_")
+        }
+    )
+    models = 1_000_000_000
+    decoding = settings.threads * settings.max_pixels * 30
+    admitted = settings.max_waiting + settings.threads
+    # a body that has just arrived is there in pieces and joined
+    bodies = (2 * settings.max_uploads + admitted) * settings.max_body_bytes
+    limit = int(SERVICES[name]["mem_limit"].removesuffix("g")) * 2**30
+    assert models + decoding + bodies <= limit
+
+
+def test_clients_behind_the_proxy_are_told_apart() -> None:
+    replica = SERVICES["replica"]
+    assert "ports" not in replica  # nobody else may say who the client is
+    assert replica["environment"]["FORWARDED_ALLOW_IPS"] == "*"
+    proxy = (ROOT / "deploy" / "haproxy" / "haproxy.cfg").read_text()
+    assert "option forwardfor" in proxy
+    assert "http-request del-header X-Forwarded-For" in proxy
+
+
 def test_haproxy_accepts_its_configuration() -> None:
     program = tool("haproxy", "haproxy")
     command = [program, "-c", "-dW", "-f", ROOT / "deploy" / "haproxy" / "haproxy.cfg"]

@@ -47,6 +47,47 @@ def test_every_metric_is_on_the_dashboard(http: httpx.Client, photo: bytes) -> N
 
 
 @promtool
+def test_the_alerts_about_load_know_every_route_that_computes(tmp_path: Path) -> None:
+    route = "/v2/models/{model}/infer"
+    overloaded = 'emotion_problems_total{problem="overloaded",instance="i"}'
+    answered = 'emotion_requests_total{method="POST",status="200",instance="i"'
+    probed = 'emotion_requests_total{method="GET",route="/livez",status="200",instance="i"}'
+    bucket = f'emotion_request_seconds_bucket{{route="{route}",instance="i"'
+    series = [
+        {"series": overloaded, "values": "0+60x30"},
+        {"series": f'{answered},route="{route}"}}', "values": "0+900x30"},
+        {"series": f'{answered},route="/explain"}}', "values": "0+900x30"},
+        {"series": probed, "values": "0+99x30"},
+        {"series": f'{bucket},le="1"}}', "values": "0+1x30"},
+        {"series": f'{bucket},le="5"}}', "values": "0+60x30"},
+        {"series": f'{bucket},le="+Inf"}}', "values": "0+60x30"},
+    ]
+    firing = "count by (alertname) (ALERTS{alertstate='firing'})"
+    tests = {
+        "rule_files": [str(ALERTS)],
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": series,
+                "promql_expr_test": [
+                    {
+                        "expr": firing,
+                        "eval_time": "25m",
+                        "exp_samples": [{"labels": '{alertname="EmotionSlow"}', "value": 1}],
+                    }
+                ],
+            }
+        ],
+    }
+    path = tmp_path / "tests.yml"
+    path.write_text(json.dumps(tests))
+    done = subprocess.run(
+        ["promtool", "test", "rules", path], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@promtool
 def test_prometheus_accepts_rules_and_queries(tmp_path: Path) -> None:
     subprocess.run(["promtool", "check", "rules", ALERTS], check=True, timeout=60)
     queries = [text.replace("$__rate_interval", "5m") for text in EXPRESSIONS]

@@ -292,6 +292,8 @@ def test_a_missing_caffe_network_is_told(
         answer = httpx.post(f"{server.url}/predict?detector=caffe", content=photo)
         assert answer.status_code == 503
         assert answer.json()["type"].endswith("detector-missing")
+        assert str(tmp_path) not in answer.text
+        assert f"{tmp_path}/nowhere/deploy.prototxt" in server.log.read_text()
 
 
 def test_the_command_line_takes_either(store: Path) -> None:

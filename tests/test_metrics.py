@@ -51,6 +51,19 @@ def test_requests_stages_and_faces_are_counted(
         assert sample(url, "emotion_admitted_requests") == 0
 
 
+def test_an_explanation_is_counted_as_a_prediction_is(
+    start_server: StartServer, photo: bytes
+) -> None:
+    with start_server() as server:
+        url = server.url
+        httpx.post(f"{url}/explain?precision=int8&grid=4", content=photo).raise_for_status()
+        for stage in ("decode", "detect", "preprocess", "inference", "queue", "total"):
+            assert sample(url, "emotion_stage_seconds_count", stage=stage) == 1
+        artifact = {"model": "mobilenet", "precision": "int8"}
+        assert sample(url, "emotion_inference_seconds_count", **artifact) == 1
+        assert sample(url, "emotion_confidence_count", **artifact) == 1
+
+
 def test_no_client_can_add_series(start_server: StartServer) -> None:
     with start_server(preload="none") as server:
         for number in range(3):

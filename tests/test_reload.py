@@ -176,7 +176,7 @@ def test_what_is_in_memory_survives_damage_on_disk(
         shutil.copy(store / before.detectors[-1].file, store / float32.file)
         (store / before.detectors[0].file).write_bytes(b"damaged")
         problems = {"problem": "damaged_on_disk"}
-        eventually(lambda: sample(server.url, "emotion_store_problems", **problems) == 3)
+        eventually(lambda: sample(server.url, "emotion_store_problems", **problems) == 4)
         edit_manifest(store, pipeline={})  # another manifest, which lists the same artifacts
         eventually(lambda: len(events(server, "store read")) >= 2)
         for record in (float32, float16, int8):
@@ -184,7 +184,11 @@ def test_what_is_in_memory_survives_damage_on_disk(
         ready = httpx.get(f"{server.url}/readyz").json()
         assert ready["status"] == "degraded"
         assert ready["detector"] == before.detectors[0].name
-        assert set(ready["unavailable"]) == {r.name for r in (float32, float16, int8)}
+        detector = f"detector/{before.detectors[0].precision}"
+        assert ready["unavailable"].keys() == {
+            detector,
+            *(r.name for r in (float32, float16, int8)),
+        }
         assert events(server, "artifact served from memory")
     with start_server(store=store) as restarted:  # it has nothing left but the other models
         ready = httpx.get(f"{restarted.url}/readyz").json()
@@ -279,6 +283,23 @@ def test_a_publisher_that_follows_while_its_predecessor_is_loaded_is_no_refusal(
     assert {f"{r.name}@{r.version}" for r in current.classifier.registry.loaded} == versions(store)
     assert next(seeds, None) is None
     assert b'outcome="refused"' not in metrics.text()
+
+
+def test_a_manifest_replaced_while_it_is_read_is_seen_at_the_next_look(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Overtaken(ModelStore):
+        def __init__(self, root: Path) -> None:
+            super().__init__(root)
+            if next(looks) == 0:
+                publish_retrained(store, 1)
+
+    looks = itertools.count()
+    monkeypatch.setattr("service.reload.ModelStore", Overtaken)
+    current = CurrentStore(store, lambda s, b: Classifier(s, before=b), lambda s: [], Metrics())
+    assert current.classifier.store.manifest != ModelStore(store).manifest
+    current.check()
+    assert current.classifier.store.manifest == ModelStore(store).manifest
 
 
 def test_records_may_change_without_their_artifact(store: Path) -> None:

@@ -190,6 +190,13 @@ def test_one_replica_is_killed_and_one_drained(stack: Stack, photo: bytes) -> No
     assert answer.headers["retry-after"] == "1"
 
 
+def test_a_service_that_does_not_end_is_killed(start_server: StartServer) -> None:
+    with start_server(drain_seconds=60, preload="none") as server:
+        with pytest.raises(subprocess.TimeoutExpired):
+            server.stop(seconds=1)
+        assert server.process.poll() == -signal.SIGKILL
+
+
 def test_a_second_sigterm_is_not_held_back(start_server: StartServer) -> None:
     with start_server(drain_seconds=60) as server:
         server.process.send_signal(signal.SIGTERM)

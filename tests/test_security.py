@@ -90,7 +90,9 @@ def test_metrics_can_be_open(start_server: StartServer) -> None:
         assert httpx.get(f"{server.url}/models").status_code == 401
 
 
-@pytest.mark.parametrize("keys", ["alice", "alice:12", "a b:" + "0" * 64, "alice:" + "0" * 63])
+@pytest.mark.parametrize(
+    "keys", ["", " , ", "alice", "alice:12", "a b:" + "0" * 64, "alice:" + "0" * 63]
+)
 def test_keys_that_are_no_keys_are_refused_at_the_start(
     start_server: StartServer, keys: str
 ) -> None:
@@ -122,6 +124,19 @@ def test_one_client_cannot_take_it_all(start_server: StartServer, photo: bytes) 
         assert sorted(r.status_code for r in answers) == [200, 200, 429, 429, 429, 429]
         problem_of(max(answers, key=lambda r: r.status_code), 429, "too-many-requests")
         assert httpx.post(f"{server.url}/predict", content=photo).status_code == 200
+
+
+def test_an_ipv4_address_is_one_client_however_it_is_written(start_server: StartServer) -> None:
+    with start_server(client_requests_per_minute=1, preload="none") as server:
+        asked = [
+            httpx.get(f"{server.url}/models", headers={"x-forwarded-for": address}).status_code
+            for address in ("::ffff:192.0.2.1", "::ffff:192.0.2.2", "192.0.2.1")
+        ]
+        asked += [
+            httpx.get(f"{server.url}/models", headers={"x-forwarded-for": address}).status_code
+            for address in ("2001:db8::1", "2001:db8::2", "2001:db8:0:1::1")
+        ]
+    assert asked == [200, 200, 429, 200, 429, 200]
 
 
 def test_the_allowance_refills_and_forgets() -> None:

@@ -2,12 +2,15 @@
 
 import asyncio
 import base64
+import gc
 import io
 import json
 import re
 import shutil
 import signal
+import threading
 import time
+import warnings
 from pathlib import Path
 
 import httpx
@@ -19,8 +22,10 @@ from PIL import Image
 from emotion import EMOTIONS, Classifier
 from emotion.classifier import CHECKOUT_STORE
 from emotion.store import ModelStore
+from service.engine import Engine, OverloadedError
 from tests.conftest import Server, StartServer, encode
 from tests.test_decode import many_chunks, many_scans, png_header
+from tests.test_metrics import sample
 
 STAGES = {"decode", "detect", "preprocess", "queue", "inference", "total"}
 
@@ -324,17 +329,70 @@ def test_limits_are_settings(start_server: StartServer, photo: bytes) -> None:
         problem_of(httpx.post(url, content=photo + b"x"), 413, "body-too-large")
 
 
+@pytest.mark.parametrize("path", ["/explain?model=vgg16&grid=16", "/compare?repeats=50"])
+def test_work_that_nobody_waits_for_ends(
+    start_server: StartServer, photo: bytes, path: str
+) -> None:
+    def alone(server: Server) -> float:
+        start = time.monotonic()
+        assert httpx.post(f"{server.url}{path}", content=photo, timeout=60).status_code == 200
+        return time.monotonic() - start
+
+    with start_server(threads=1) as patient:
+        whole = min(alone(patient) for _ in range(2))
+    with start_server(threads=1, deadline_seconds=whole / 10) as hasty:
+        start = time.monotonic()
+        problem_of(httpx.post(f"{hasty.url}{path}", content=photo), 504, "deadline-passed")
+        while sample(hasty.url, "emotion_admitted_requests"):
+            time.sleep(0.01)
+        assert time.monotonic() - start < whole / 2
+
+
+def test_a_refused_request_leaves_nothing_unawaited() -> None:
+    engine = Engine(threads=1, max_waiting=0, deadline_seconds=10)
+    release = threading.Event()
+
+    async def gone() -> None:
+        await asyncio.Event().wait()
+
+    async def fill_and_ask() -> None:
+        first = asyncio.create_task(engine.run(lambda check: release.wait(10), gone))
+        await asyncio.sleep(0)
+        with pytest.raises(OverloadedError):
+            await engine.run(lambda check: None, gone)
+        release.set()
+        assert (await first)[0]
+
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        asyncio.run(fill_and_ask())
+        gc.collect()
+    engine.close()
+    assert not said
+
+
 def test_ready_says_no_where_nothing_can_be_served(
     start_server: StartServer, photo: bytes, tmp_path: Path
 ) -> None:
     store = Path(shutil.copytree(CHECKOUT_STORE, tmp_path / "store"))
     for file in store.rglob("*.tflite"):
         file.write_bytes(b"damaged")
-    with start_server(store=store, preload="none") as broken:
+    with start_server(store=store, ready=503) as broken:
         assert httpx.post(f"{broken.url}/predict", content=photo).status_code == 503
         ready = httpx.get(f"{broken.url}/readyz")
         assert ready.status_code == 503
         assert ready.json()["status"] == "unavailable"
+
+
+def test_one_damaged_artifact_leaves_the_service_ready_where_nothing_else_is_loaded_yet(
+    start_server: StartServer, photo: bytes, tmp_path: Path
+) -> None:
+    store = Path(shutil.copytree(CHECKOUT_STORE, tmp_path / "store"))
+    (store / ModelStore(store).record("mobilenet", "int8").file).write_bytes(b"damaged")
+    with start_server(store=store, preload="none") as lame:
+        assert httpx.post(f"{lame.url}/predict", content=photo).status_code == 503
+        ready = httpx.get(f"{lame.url}/readyz")
+        assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
 
 
 def test_a_damaged_detector_leaves_the_service_ready(
@@ -364,8 +422,10 @@ def test_a_damaged_artifact_takes_out_itself_alone(
         assert "is damaged" in ready.json()["unavailable"]["mobilenet/int8"]
         bad = httpx.post(f"{lame.url}/predict?precision=int8", content=photo)
         problem_of(bad, 503, "artifact-unavailable")
+        assert str(store) not in ready.text + bad.text
         good = httpx.post(f"{lame.url}/predict?precision=float16", content=photo)
         assert good.status_code == 200
+    assert str(store / ModelStore(store).record("mobilenet", "int8").file) in lame.log.read_text()
     assert '"artifact unavailable"' in lame.log.read_text()
 
 

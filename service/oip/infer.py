@@ -10,7 +10,7 @@ from emotion import Classifier
 from emotion.errors import EmotionError
 from emotion.records import ArtifactRecord
 from emotion.results import FacePrediction, Prediction
-from service.engine import DeadlineError
+from service.engine import Check
 from service.oip.errors import BadInferenceError
 from service.oip.messages import Message, compose, parse
 from service.oip.model import IMAGE, PIXELS, find, pixels_shape
@@ -54,13 +54,15 @@ def answer(
     body: bytes,
     header: str | None,
     settings: Settings,
+    check: Check,
 ) -> Inferred:
     """Answer one request's body; see ``find`` for the version and ``parse`` for the header.
+
+    ``check()`` is called before each picture; what it raises ends the work.
 
     Raises:
         UnknownArtifactError: no such model or version.
         BadInferenceError: not a request that this model takes.
-        DeadlineError: its pictures take too long together.
         The errors of Classifier.predict, with the index of the image at fault.
     """
     record = find(classifier.store, model, version)
@@ -69,7 +71,7 @@ def answer(
     _check(tensor, record, settings.max_batch)
     wanted = wanted_outputs(request, tensor.name)
     if tensor.name == IMAGE:
-        answers = _from_images(classifier, record, read_bytes(tensor, raw), request, settings)
+        answers = _from_images(classifier, record, read_bytes(tensor, raw), request, check)
     else:
         answers = _from_pixels(classifier, record, read_pixels(tensor, raw))
     response = InferResponse(
@@ -127,15 +129,13 @@ def _from_images(
     record: ArtifactRecord,
     images: list[bytes],
     request: InferRequest,
-    settings: Settings,
+    check: Check,
 ) -> _Answers:
-    until = time.perf_counter() + settings.deadline_seconds
     options = request.parameters or RequestParameters()
     classifier.registry.get(record.model, record.precision)  # its errors are no image's
     predictions = []
     for index, image in enumerate(images):
-        if time.perf_counter() > until:  # nobody waits for the answer any more
-            raise DeadlineError("No answer in time: send fewer pictures at once.")
+        check()
         try:
             prediction = classifier.predict(
                 image,

@@ -59,7 +59,7 @@ async def compare(
 ) -> CompareAnswer:
     """Show one face to every chosen artifact; it is decoded, found and cropped once."""
     comparison, timing = await runtime.compute(
-        lambda classifier: classifier.compare(
+        lambda classifier, check: classifier.compare(
             image,
             _split(query.models),
             _split(query.precisions),
@@ -68,8 +68,9 @@ async def compare(
             face=query.face,
             no_face=query.no_face,
             detector=query.detector,
+            check=check,
         ),
-        gone(),
+        gone,
     )
     runtime.metrics.comparison(comparison, timing)
     return CompareAnswer.of(comparison, timing, correlation_id.get())

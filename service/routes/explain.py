@@ -61,7 +61,7 @@ async def explain(
     Occlusion sensitivity (Zeiler and Fergus 2014): one call of the network for every place.
     """
     explained, timing = await runtime.compute(
-        lambda classifier: explain_face(
+        lambda classifier, check: explain_face(
             classifier,
             image,
             query.model,
@@ -71,7 +71,12 @@ async def explain(
             face=query.face,
             no_face=query.no_face,
             detector=query.detector,
+            check=check,
         ),
-        gone(),
+        gone,
+    )
+    said = explained.prediction
+    runtime.metrics.inferred(
+        explained.artifact, [explained.milliseconds], [(said.emotion, said.confidence)], timing
     )
     return ExplainAnswer.of(explained, timing, correlation_id.get())

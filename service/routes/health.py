@@ -31,9 +31,7 @@ async def readyz(request: Request, runtime: RuntimeDep, response: Response) -> R
     status: Literal["ready", "degraded", "draining", "unavailable"] = "ready"
     if registry.failed or detectors or runtime.current.damaged:
         status = "degraded"
-    if registry.failed and not registry.loaded:
-        status = "unavailable"
-    if not registry.store.records:
+    if {record.name for record in registry.store.records} <= registry.failed.keys():
         status = "unavailable"
     if request.app.state.drain.begun:
         status = "draining"

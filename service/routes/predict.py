@@ -79,7 +79,7 @@ async def predict(
     Send the image as the multipart field `image` (or `file`), or as the raw body.
     """
     prediction, timing = await runtime.compute(
-        lambda classifier: classifier.predict(
+        lambda classifier, _: classifier.predict(
             image,
             query.model,
             query.precision,
@@ -87,7 +87,7 @@ async def predict(
             no_face=query.no_face,
             detector=query.detector,
         ),
-        gone(),
+        gone,
     )
     runtime.metrics.prediction(prediction, timing)
     return PredictAnswer.of(prediction, timing, correlation_id.get())

@@ -83,7 +83,7 @@ async def model_ready(model: str, version: VersionDep, runtime: RuntimeDep) -> s
     registry = runtime.classifier.registry
     record = find(registry.store, model, version)
     if record not in registry.loaded:
-        await runtime.engine.run(lambda: registry.get(record.model, record.precision))
+        await runtime.engine.run(lambda _: registry.get(record.model, record.precision))
     return schemas.ModelReady(name=model)
 
 
@@ -102,8 +102,10 @@ async def infer(
     """
     header = request.headers.get(HEADER)
     inferred, timing = await runtime.compute(
-        lambda classifier: answer(classifier, model, version, body, header, runtime.settings),
-        gone(),
+        lambda classifier, check: answer(
+            classifier, model, version, body, header, runtime.settings, check
+        ),
+        gone,
     )
     runtime.metrics.inferred(inferred.artifact, inferred.milliseconds, inferred.faces, timing)
     message = inferred.message
