@@ -16,7 +16,8 @@ def require(path: Path) -> None:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
     except ImportError as error:
         raise PlotError(
-            "The plot needs matplotlib: pip install 'emotion-service[plot]', or leave out --plot."
+            "The plot needs matplotlib: in the checkout, pip install -e '.[plot]', or leave out "
+            "--plot."
         ) from error
     known = FigureCanvasAgg.get_supported_filetypes()
     if path.suffix.lower().removeprefix(".") not in known:

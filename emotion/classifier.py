@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -11,18 +11,24 @@ from emotion.arrays import Pixels, Probabilities
 from emotion.assets import DetectorFiles, find_detector_files
 from emotion.decode import DEFAULT_LIMITS, DecodeLimits, decode
 from emotion.detectors import DetectorName, Detectors
-from emotion.errors import NoFaceError, TooManyFacesError, UnknownFaceError
+from emotion.errors import (
+    ArtifactUnavailableError,
+    NoFaceError,
+    TooManyFacesError,
+    UnknownFaceError,
+)
 from emotion.faces import Detector, Face
+from emotion.files import ImageSource, image_bytes
 from emotion.preprocess import equalise, face_crop, face_tensor
 from emotion.records import ArtifactRecord
-from emotion.registry import Registry
+from emotion.registry import LoadedArtifact, Registry
 from emotion.results import ComparedArtifact, Comparison, FacePrediction, ImageFaces, Prediction
 from emotion.stopwatch import Stopwatch
 from emotion.store import ModelStore
 
 Faces = Literal["largest", "all", "whole"]
 NoFace = Literal["error", "whole"]
-ImageSource: TypeAlias = bytes | str | Path
+LeftOut: TypeAlias = Callable[[ArtifactUnavailableError], None]
 
 CHECKOUT_STORE = Path(__file__).parent.parent / "model_store"
 
@@ -32,7 +38,7 @@ class Classifier:
 
     def __init__(
         self,
-        store: ModelStore | Path = CHECKOUT_STORE,
+        store: ModelStore | Path | str = CHECKOUT_STORE,
         *,
         detector: Detector | DetectorName | None = None,
         detector_files: Callable[[], DetectorFiles] = find_detector_files,
@@ -55,7 +61,7 @@ class Classifier:
             StoreError: no readable store there.
             The errors of Detectors.get, for the default detector.
         """
-        self.store = store if isinstance(store, ModelStore) else ModelStore(store)
+        self.store = store if isinstance(store, ModelStore) else ModelStore(Path(store))
         self.registry: Registry = Registry(
             self.store, interpreters, before.registry if before else None
         )
@@ -93,9 +99,12 @@ class Classifier:
         Raises:
             UnknownArtifactError, ArtifactUnavailableError: see Registry.get, Detectors.get.
             DetectorMissingError: see Detectors.get.
+            UnreadableFileError: the path is that of no file that can be read.
             UnsupportedFormatError, UnreadableImageError, ImageTooLargeError,
             ImageTooSmallError: see decode.
             NoFaceError: no face was found and ``no_face`` is ``error``.
+            ValueError: ``faces``, ``no_face`` or ``detector`` is none of those named here.
+            TypeError: ``image`` is neither bytes nor a path, such as an array.
         """
         artifact = self.registry.get(model, precision)
         seen = self.look(image, faces=faces, no_face=no_face, detector=detector)
@@ -110,8 +119,8 @@ class Classifier:
     def compare(
         self,
         image: ImageSource,
-        models: Sequence[str] = (),
-        precisions: Sequence[str] = (),
+        models: Sequence[str] | str = (),
+        precisions: Sequence[str] | str = (),
         *,
         repeats: int = 1,
         faces: Literal["largest", "whole"] = "largest",
@@ -119,25 +128,31 @@ class Classifier:
         no_face: NoFace = "error",
         detector: DetectorName | None = None,
         check: Callable[[], object] | None = None,
+        left_out: LeftOut | None = None,
     ) -> Comparison:
         """Show one face to several artifacts; the image is decoded and searched once.
 
         Args:
             image: as for ``predict``.
-            models: backbones to compare; none means all of the store's.
-            precisions: precisions to compare; none means all.
+            models: backbones to compare, or the name of one; none means all of the store's.
+            precisions: precisions to compare, or one; none means all.
             repeats: timed calls of each artifact, of which the median is reported.
             faces: as for ``predict``.
             face: another face than the largest: its place in the answer to faces="all".
             no_face: as for ``predict``.
             detector: as for ``predict``.
             check: called before every run of a network; what it raises ends the work.
+            left_out: see ``load``.
 
         Raises:
             UnknownFaceError: the image has fewer faces.
+            ValueError: ``repeats`` is less than 1.
             The errors of ``predict``.
         """
-        chosen = [self.registry.get(m, p) for m, p in self.choose(models, precisions)]
+        if repeats < 1:
+            raise ValueError(f"repeats is at least 1, not {repeats}.")
+        _one_of("faces", faces, ("largest", "whole"))
+        chosen = self.load(models, precisions, left_out)
         seen = self.look(image, faces=faces, face=face, no_face=no_face, detector=detector)
         reference: dict[str, Probabilities] = {}
         rows = []
@@ -168,11 +183,12 @@ class Classifier:
 
         The arguments are those of ``compare``, and so are the errors.
         """
-        finder = self.detectors.get(detector) if detector else self.detector
+        _one_of("faces", faces, get_args(Faces))
+        _one_of("no_face", no_face, get_args(NoFace))
+        finder = self.detector if detector is None else self.detectors.get(detector)
         watch = Stopwatch()
         with watch.stage("decode"):
-            data = image if isinstance(image, bytes) else Path(image).read_bytes()
-            pixels = decode(data, self._limits)
+            pixels = decode(image_bytes(image), self._limits)
         with watch.stage("detect"):
             found = _find(finder, pixels, faces, face, no_face, self._limits.max_faces)
         with watch.stage("preprocess"):
@@ -182,11 +198,39 @@ class Classifier:
         ran = None if faces == "whole" else finder.name
         return ImageFaces(width, height, found, crops, equalised, ran, watch.milliseconds)
 
-    def choose(self, models: Sequence[str], precisions: Sequence[str]) -> list[tuple[str, str]]:
+    def load(
+        self,
+        models: Sequence[str] | str = (),
+        precisions: Sequence[str] | str = (),
+        left_out: LeftOut | None = None,
+    ) -> list[LoadedArtifact]:
+        """Load what ``compare`` would take.
+
+        ``left_out`` is told of each artifact that cannot run, which is then left out, unless
+        none can; without it the first one's ArtifactUnavailableError is raised.
+        """
+        loaded, problem = [], None
+        for model, precision in self.choose(models, precisions):
+            try:
+                loaded.append(self.registry.get(model, precision))
+            except ArtifactUnavailableError as error:
+                if left_out is None:
+                    raise
+                problem = error
+                left_out(error)
+        if problem and not loaded:
+            raise problem
+        return loaded
+
+    def choose(
+        self, models: Sequence[str] | str, precisions: Sequence[str] | str
+    ) -> list[tuple[str, str]]:
         """List the (model, precision) pairs that ``compare`` would take.
 
         Where only precisions are named, a model that lacks one of them is taken in the others.
         """
+        models = (models,) if isinstance(models, str) else models
+        precisions = (precisions,) if isinstance(precisions, str) else precisions
         known = [(r.model, r.precision) for r in self.store.records]
         if models:
             pairs = [
@@ -199,6 +243,11 @@ class Classifier:
             pairs = [(known[0][0] if known else "any model", p) for p in nowhere]
             pairs += [(m, p) for m, p in known if p in precisions or not precisions]
         return list(dict.fromkeys(pairs))
+
+
+def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ValueError(f"{name} is one of {known}, not {value!r}.")
 
 
 def _find(

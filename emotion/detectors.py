@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, get_args
 
 from emotion.assets import DetectorFiles, find_detector_files
 from emotion.compiled import CompiledDetector
@@ -61,6 +61,7 @@ class Detectors:
                 ``caffe`` where the store has none that loads.
 
         Raises:
+            ValueError: no such name.
             UnknownArtifactError: ``compiled``, but the store has no detector.
             ArtifactUnavailableError: ``compiled``, but none of the store's can be run.
             DetectorMissingError: the Caffe network's files were found nowhere.
@@ -70,6 +71,8 @@ class Detectors:
                 return self.get("compiled")
             except (UnknownArtifactError, ArtifactUnavailableError):
                 return self.get("caffe")
+        if name not in get_args(DetectorName):
+            raise ValueError(f"detector is one of {get_args(DetectorName)}, not {name!r}.")
         if name not in self._loaded:
             with self._lock:
                 if name not in self._loaded:

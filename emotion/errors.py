@@ -13,6 +13,10 @@ class UnreadableImageError(EmotionError):
     """The bytes claim to be an image of a served format but cannot be decoded."""
 
 
+class UnreadableFileError(UnreadableImageError):
+    """The image's file is missing or cannot be read."""
+
+
 class UnsupportedFormatError(EmotionError):
     """The bytes are not an image of a served format."""
 

@@ -13,8 +13,9 @@ from typing import Literal
 import numpy as np
 
 from emotion.arrays import Floats, Pixels
-from emotion.classifier import Classifier, ImageSource, NoFace
+from emotion.classifier import Classifier, NoFace
 from emotion.detectors import DetectorName
+from emotion.files import ImageSource
 from emotion.labels import EMOTIONS
 from emotion.preprocess import face_tensor
 from emotion.records import ArtifactRecord

@@ -11,12 +11,20 @@ async function predict(photo, query = "faces=all") {
   const form = new FormData();
   form.append("image", photo);
   for (let attempt = 1; ; attempt++) {
-    const response = await fetch(`${URL}/predict?${query}`, { method: "POST", body: form });
-    const answer = await response.json();
-    if (response.ok) return answer.faces;
-    // 503: at its limit, come back later. Any other problem says in `detail` what to do about it.
-    if (response.status !== 503 || attempt === TRIES) throw new Error(answer.detail);
-    await sleep(Number(response.headers.get("retry-after") ?? 1) * (0.5 + Math.random()));
+    let pause = Math.min(0.1 * 2 ** attempt, 5);
+    try {
+      const response = await fetch(`${URL}/predict?${query}`, { method: "POST", body: form });
+      const answer = await response.json();
+      if (response.ok) return answer.faces;
+      // 503: it is at its limit, 429: you are at yours; come back later. Any other problem says in
+      // `detail` what to do about it.
+      if (![429, 503].includes(response.status) || attempt === TRIES)
+        throw new Error(answer.detail);
+      pause = Number(response.headers.get("retry-after") ?? 1);
+    } catch (error) {
+      if (!(error instanceof TypeError) || attempt === TRIES) throw error; // TypeError: no connection
+    }
+    await sleep(pause * (0.5 + Math.random()));
   }
 }
 

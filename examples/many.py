@@ -1,7 +1,8 @@
 """Ask about many pictures at once: `python examples/many.py *.jpg`.
 
-At most IN_FLIGHT requests are under way. A service that is at its limit answers 503 and says
-when to come back; a broken connection is tried again after a pause that grows.
+At most IN_FLIGHT requests are under way. A service that is at its limit answers 503, and one that
+you ask too much 429; both say when to come back. A broken connection is tried again after a pause
+that grows.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ import httpx
 URL = os.environ.get("EMOTION_URL", "http://127.0.0.1:8000")
 IN_FLIGHT = 8
 TRIES = 10
+LATER = (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE)
 
 
 async def predict(http: httpx.AsyncClient, photo: bytes) -> httpx.Response:
@@ -25,7 +27,7 @@ async def predict(http: httpx.AsyncClient, photo: bytes) -> httpx.Response:
         except httpx.TransportError:
             pause = min(0.1 * 2**attempt, 5)
         else:
-            if response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+            if response.status_code not in LATER:
                 return response
             pause = float(response.headers.get("retry-after", "1"))
         await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # so that not all come back at once
@@ -41,8 +43,13 @@ async def main(paths: list[Path]) -> int:
 
         async def one(path: Path) -> None:
             nonlocal failed
-            async with turns:  # read only now: a thousand pictures do not fit into memory
-                response = await predict(http, path.read_bytes())
+            try:
+                async with turns:  # read only now: a thousand pictures do not fit into memory
+                    response = await predict(http, path.read_bytes())
+            except (OSError, httpx.TransportError) as error:
+                failed += 1
+                print(path, error, file=sys.stderr)
+                return
             answer = response.json()
             if response.is_success:
                 print(path, ", ".join(face["emotion"] for face in answer["faces"]))

@@ -15,6 +15,8 @@ from pathlib import Path
 import cv2
 import pytest
 
+from emotion import Classifier
+from emotion.batch import BatchError, Journal, answer_all
 from service.problems import KINDS
 from tests.conftest import ROOT
 
@@ -153,3 +155,65 @@ def test_an_output_is_not_replaced_unasked(folder: Path, whole: Path) -> None:
     assert done.returncode == 1
     assert "--overwrite" in done.stderr
     assert whole.read_bytes() == before
+
+
+def test_interrupted_it_says_so_and_goes_on(folder: Path, whole: Path, tmp_path: Path) -> None:
+    out, journal = tmp_path / "results.csv", tmp_path / "results.csv.journal"
+    command = [sys.executable, "-m", "emotion", "batch", str(folder), "--out", str(out)]
+    with subprocess.Popen(
+        [*command, "--threads", "1"], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    ) as process:
+        wait_for(lambda: journal.exists() and journal.stat().st_size > 0)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "Run the same command" in said
+    assert batch(folder, "--out", out).returncode == 3
+    assert out.read_bytes() == whole.read_bytes()
+
+
+def test_an_interrupt_between_two_transactions_does_no_harm(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal", {})
+    journal._db.execute("COMMIT")
+    journal.plan([(b"a.jpg", None)])
+    assert journal.counts() == (1, 0, 0)
+    journal.close()
+
+
+def test_a_full_disk_is_named(tmp_path: Path, classifier: Classifier) -> None:
+    journal = Journal(tmp_path / "journal", {})
+    journal.plan([(b"%03d.jpg" % number, None) for number in range(500)])
+    pages = journal._db.execute("PRAGMA page_count").fetchone()[0]
+    journal._db.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(BatchError, match=f"disk of {tmp_path} is full"):
+        list(answer_all(journal, tmp_path, classifier.predict, 2))
+    journal.close()
+
+
+def test_an_overwriting_run_goes_on_and_replaces_others(tmp_path: Path) -> None:
+    def resumed(options: dict[str, str], anew: bool) -> bool:
+        journal = Journal(tmp_path / "journal", options, anew=anew)
+        journal.close()
+        return journal.resumed
+
+    options = {"precision": "int8"}
+    assert not resumed(options, anew=False)
+    assert not resumed(options, anew=True)
+    assert resumed(options, anew=True)
+    assert resumed(options, anew=False)
+    assert not resumed({"precision": "float32"}, anew=True)
+
+
+def test_a_hostile_name_is_one_harmless_cell(tmp_path: Path) -> None:
+    photo = (ROOT / "examples" / "astronaut.jpg").read_bytes()
+    names = ("=1+1.jpg", "-x.jpg", "@a.jpg", "a\rb.jpg", "a\nb.jpg", "a\x1b[31m.jpg", 'q",.jpg')
+    for name in names:
+        (tmp_path / name).write_bytes(photo)
+    (tmp_path / "=bad.jpg").touch()
+    assert batch(tmp_path, "--out", tmp_path / "results.csv").returncode == 3
+    expected = ["./-x.jpg", "./=1+1.jpg", "./@a.jpg", "a\\nb.jpg", "a\\rb.jpg", "a\\x1b[31m.jpg"]
+    rows = read(tmp_path / "results.csv")
+    assert sorted(row["file"] for row in rows) == sorted([*expected, 'q",.jpg'])
+    assert {row["emotion"] for row in rows} == {"happy"}
+    assert [row["file"] for row in read(tmp_path / "results.csv.errors.csv")] == ["./=bad.jpg"]

@@ -1,11 +1,13 @@
+import io
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from emotion import EMOTIONS, Classifier
-from emotion.errors import NoFaceError, UnknownArtifactError
+from emotion import EMOTIONS, Classifier, EmotionError
+from emotion.errors import NoFaceError, UnknownArtifactError, UnreadableFileError
 from tests.conftest import ROOT
 
 
@@ -110,3 +112,38 @@ def test_threads_get_the_sequential_answers(
         together = list(threads.map(lambda job: classifier.predict(*job), jobs))
     for expected, prediction in zip(alone, together, strict=True):
         assert np.array_equal(prediction.faces[0].probabilities, expected)
+
+
+def test_plain_strings_name_a_store_and_a_model(photo: bytes) -> None:
+    compared = Classifier("model_store").compare(photo, "mobilenet", "int8").artifacts
+    assert [c.artifact.name for c in compared] == ["mobilenet/int8"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"faces": "three"}, {"no_face": "x"}, {"detector": "x"}, {"repeats": 0}],
+    ids=str,
+)
+def test_a_wrong_choice_is_named(classifier: Classifier, photo: bytes, wrong: Any) -> None:
+    (name,) = wrong
+    with pytest.raises(ValueError, match=f"^{name} is"):
+        classifier.compare(photo, **wrong)
+    if name != "repeats":
+        with pytest.raises(ValueError, match=f"^{name} is"):
+            classifier.predict(photo, **wrong)
+
+
+def test_what_is_no_picture_file_is_told(
+    classifier: Classifier, photo: bytes, tmp_path: Path
+) -> None:
+    with pytest.raises(UnreadableFileError, match="No such file"):
+        classifier.predict("nowhere.jpg")
+    with pytest.raises(UnreadableFileError, match="Is a directory"):
+        classifier.predict(tmp_path)
+    with (tmp_path / "huge.jpg").open("wb") as file:
+        file.truncate(5_000_000_000)
+    with pytest.raises(EmotionError, match="5,000,000,000 bytes"):
+        classifier.predict(tmp_path / "huge.jpg")
+    for image in (np.zeros((9, 9, 3), np.uint8), io.BytesIO(photo)):
+        with pytest.raises(TypeError, match="path of a JPEG"):
+            classifier.predict(image)  # type: ignore[arg-type]

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -151,3 +152,43 @@ def test_help_tells_the_exit_statuses() -> None:
     shown = run("batch", "--help").stdout
     assert "Exit status" in shown
     assert "130" in shown
+
+
+def test_names_are_neither_markup_nor_control_codes(tmp_path: Path) -> None:
+    photo = tmp_path / "[bold]r\x1b[31m\udcff.jpg"
+    photo.write_bytes(PHOTO.read_bytes())
+    for command in ("predict", "compare"):
+        done = run(command, photo)
+        assert done.returncode == 0, done.stderr
+        assert "[bold]r\\x1b[31m\\xff.jpg" in done.stdout
+    store = tmp_path / "s[" / "x]"
+    store.parent.mkdir()
+    store.symlink_to(ROOT / "model_store", target_is_directory=True)
+    assert str(store) in run("models", "--store", store).stdout
+    done = run("predict", tmp_path / "nowhere\x1b[31m.jpg")
+    assert "\x1b[31m" not in done.stderr
+
+
+def test_tables_are_whole_in_a_pipe(tmp_path: Path) -> None:
+    photo = tmp_path / f"{'long' * 50}.jpg"
+    photo.write_bytes(PHOTO.read_bytes())
+    for command in ("compare", "bench"):
+        options = ("--repeats", 1, "--models", "mobilenet")
+        shown = run(command, photo, *options, COLUMNS="30").stdout
+        assert photo.name in shown
+        assert shown.count("mobilenet") >= 3
+
+
+def test_a_damaged_artifact_is_left_out_and_named(classifier: Classifier, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    shutil.copytree(ROOT / "model_store", store)
+    records = classifier.store.records
+    (store / records[0].file).write_bytes(b"damaged")
+    for command in ("compare", "bench"):
+        done = run(command, PHOTO, "--repeats", 1, "--store", store, "--json")
+        assert done.returncode == 0, done.stderr
+        assert len(json.loads(done.stdout)["artifacts"]) == len(records) - 1
+        assert "left out: " in done.stderr
+        assert records[0].file in done.stderr or records[0].name in done.stderr
+    alone = ("--models", records[0].model, "--precisions", records[0].precision)
+    assert run("compare", PHOTO, *alone, "--store", store).returncode == 1

@@ -90,3 +90,6 @@ def test_many_pictures_through_a_busy_service(
     assert mixed.returncode == 1
     assert mixed.stdout == f"{pictures[0]} happy\n"
     assert "not an image" in mixed.stderr
+    gone = run(busy, *command, "nowhere.jpg", pictures[0])
+    assert (gone.returncode, gone.stdout) == (1, f"{pictures[0]} happy\n")
+    assert "nowhere.jpg" in gone.stderr

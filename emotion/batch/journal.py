@@ -22,7 +22,7 @@ _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS files "
     "(path BLOB PRIMARY KEY, faces TEXT, error TEXT, reason TEXT) WITHOUT ROWID",
 )
-_FORGET = ("DROP TABLE IF EXISTS options", "DROP TABLE IF EXISTS files")
+_FORGET = ("DELETE FROM options", "DELETE FROM files")
 _PENDING = "faces IS NULL AND error IS NULL"
 _FOLDER = "unreadable-folder"
 
@@ -50,7 +50,8 @@ class Journal:
         Args:
             path: the SQLite file.
             options: what decides the answers; must be those the journal was begun with.
-            anew: forget what an existing journal holds.
+            anew: forget what an existing journal holds, unless it was begun anew itself, with
+                these options: then it goes on.
 
         Raises:
             BatchError: it cannot be written, is in use, is no journal, or had other options.
@@ -70,14 +71,17 @@ class Journal:
     def _open(self, options: dict[str, Any], anew: bool) -> None:
         self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
         self._db.execute("BEGIN EXCLUSIVE")
-        for statement in (*(_FORGET if anew else ()), *_SCHEMA):
+        for statement in _SCHEMA:
             self._db.execute(statement)
         begun = self._db.execute("SELECT json FROM options").fetchone()
-        if begun is None:
-            self._db.execute("INSERT INTO options VALUES (?)", (json.dumps(options),))
+        before = json.loads(begun[0]) if begun else None
+        noted = options | {"anew": anew}
+        if before is None or (anew and before != noted):
+            for statement in _FORGET:
+                self._db.execute(statement)
+            self._db.execute("INSERT INTO options VALUES (?)", (json.dumps(noted),))
             return
         self.resumed = True
-        before = json.loads(begun[0])
         changed = [name for name in options if before.get(name) != options[name]]
         if changed:
             had = ", ".join(f"{name}={before.get(name)}" for name in changed)
@@ -157,7 +161,8 @@ class Journal:
         self.path.unlink()
 
     def _commit(self) -> None:
-        self._db.execute("COMMIT")
+        if self._db.in_transaction:  # not where an interrupt came between these two
+            self._db.execute("COMMIT")
         self._db.execute("BEGIN IMMEDIATE")
         self._committed = time.monotonic()
 
@@ -168,6 +173,11 @@ class Journal:
         except sqlite3.Error as error:
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
                 raise BatchError(f"Another run is at work on {self.path}: wait for it.") from error
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+                raise BatchError(
+                    f"The disk of {self.path.parent.absolute()} is full: free some space and run "
+                    "the same command to go on."
+                ) from error
             raise BatchError(
                 f"{self.path}: {error}. Mend that and run the same command, or change --out."
             ) from error

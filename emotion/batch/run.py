@@ -2,7 +2,6 @@
 
 import os
 import re
-import stat
 from collections.abc import Callable, Generator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
@@ -11,11 +10,11 @@ from typing import TypeAlias
 
 from emotion.answers import face_answer
 from emotion.batch.journal import Journal, Outcome
-from emotion.errors import EmotionError, ImageTooLargeError
+from emotion.errors import EmotionError
+from emotion.files import read_image
 from emotion.results import Prediction
 
 Predict: TypeAlias = Callable[[bytes], Prediction]
-MAX_BYTES = 400_000_000  # more than the largest picture within the limits of pixels needs
 _AHEAD = 4  # pictures handed out per thread: none of them ever waits for the next
 
 
@@ -46,38 +45,30 @@ def answer_all(
                 running.add(pool.submit(_answer, folder, path, predict))
             if not running:
                 return
-            done, running = wait(running, return_when=FIRST_COMPLETED)
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 journal.record(future.result())
+                running.remove(future)
                 yield future.result()
-    finally:
+    except (KeyboardInterrupt, GeneratorExit):  # after an error the journal may take no more
         pool.shutdown(cancel_futures=True)
         for future in running:
             if not future.cancelled():
                 journal.record(future.result())
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _answer(folder: Path, path: bytes, predict: Predict) -> Outcome:
     try:
-        prediction = predict(_read(Path(os.fsdecode(os.path.join(os.fsencode(folder), path)))))  # noqa: PTH118
+        file = Path(os.fsdecode(os.path.join(os.fsencode(folder), path)))  # noqa: PTH118
+        prediction = predict(read_image(file, pipes=False))
     except EmotionError as error:
         return Outcome(path, None, _name(error), str(error))
-    except OSError as error:
-        return Outcome(path, None, "unreadable-file", error.strerror or str(error))
     except Exception as error:  # one picture must not end a batch of a million
         return Outcome(path, None, "internal-error", f"{type(error).__name__}: {error}")
     return Outcome(path, [face_answer(face, prediction.image) for face in prediction.faces])
-
-
-def _read(path: Path) -> bytes:
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
-        raise OSError("not a regular file")
-    if status.st_size > MAX_BYTES:
-        raise ImageTooLargeError(
-            f"The file has {status.st_size:,} bytes: at most {MAX_BYTES:,} are accepted."
-        )
-    return path.read_bytes()
 
 
 def _name(error: EmotionError) -> str:

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from emotion.batch.journal import BatchError, Journal
 from emotion.labels import EMOTIONS
+from emotion.printable import printable
 
 Row: TypeAlias = dict[str, Any]
 BOX = ("x", "y", "width", "height")
@@ -18,6 +19,7 @@ COLUMNS = (
     *("file", "face", *BOX, "score", "emotion", "confidence", *EMOTIONS),
     *("model", "precision", "version"),
 )
+_FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")  # and their full-width forms, as OWASP advises
 _ROW_GROUP = 20_000  # rows in memory at once
 
 
@@ -30,8 +32,8 @@ def require(out: Path) -> None:
     """Raise BatchError where the output's format needs a package that is missing."""
     if out.suffix.lower() == ".parquet" and importlib.util.find_spec("pyarrow") is None:
         raise BatchError(
-            "Parquet needs pyarrow: pip install 'emotion-service[batch]', or choose an --out that "
-            "ends in .csv or .jsonl."
+            "Parquet needs pyarrow: in the checkout, pip install -e '.[batch]', or choose an --out "
+            "that ends in .csv or .jsonl."
         )
 
 
@@ -71,8 +73,9 @@ def write_tables(journal: Journal, out: Path, artifact: Row) -> int:
 
 
 def text(path: bytes) -> str:
-    r"""Show a file's name; bytes that are no UTF-8 become \xff."""
-    return path.decode("utf-8", "backslashreplace")
+    """Show a relative path; one that a spreadsheet would compute begins with ./, as it may."""
+    shown = printable(path)
+    return f"./{shown}" if shown.startswith(_FORMULA) else shown
 
 
 def _rows(journal: Journal, artifact: Row) -> Iterator[Row]:
@@ -124,7 +127,9 @@ def _write_failures(journal: Journal, path: Path) -> None:
         writer.writerow(("file", "error", "reason"))
         for outcome in journal.outcomes():
             if outcome.error:
-                writer.writerow((text(outcome.path), outcome.error, outcome.reason))
+                writer.writerow(
+                    (text(outcome.path), outcome.error, printable(outcome.reason or ""))
+                )
 
 
 @contextmanager
@@ -133,5 +138,9 @@ def _replacing(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.replace(path)
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error  # a full disk has a name
     finally:
         temporary.unlink(missing_ok=True)

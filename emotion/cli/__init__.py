@@ -16,6 +16,7 @@ from emotion.cli.compare import compare
 from emotion.cli.models import models
 from emotion.cli.predict import predict
 from emotion.errors import EmotionError
+from emotion.printable import printable
 
 EXITS = """Exit status: 0 success; 1 an error, told on standard error; 2 wrong usage;
 3 (batch) finished, but some files failed; 130 interrupted."""
@@ -52,5 +53,5 @@ def app() -> None:
     try:
         _typer()
     except (EmotionError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         sys.exit(1)

@@ -31,6 +31,7 @@ from emotion.batch import (
 )
 from emotion.classifier import CHECKOUT_STORE, Classifier
 from emotion.cli import options as o
+from emotion.printable import printable
 
 SOME_FAILED = 3
 INTERRUPTED = 130  # as shells say of SIGINT
@@ -62,7 +63,9 @@ def batch(
         Path,
         typer.Option(
             help="The table, one row per face: .csv, .jsonl or .parquet. Failed files are listed "
-            "beside it: OUT.errors.csv.",
+            "beside it: OUT.errors.csv. In names, control characters and bytes that are no UTF-8 "
+            "are written \\xff, and a name that a spreadsheet would compute (=, +, -, @) begins "
+            "with ./, which is the same path.",
             callback=_known_format,
             dir_okay=False,
             show_default=False,
@@ -75,7 +78,11 @@ def batch(
     detector: o.Detector = None,
     threads: o.Threads = o.THREADS,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an output or an unfinished run.")
+        bool,
+        typer.Option(
+            "--overwrite",
+            help="Replace an output or an unfinished run; one that --overwrite began goes on.",
+        ),
     ] = False,
     store: o.Store = CHECKOUT_STORE,
     detector_dir: o.DetectorDir = None,
@@ -196,8 +203,8 @@ def _report(summary: dict[str, Any], as_json: bool) -> None:
     speed = summary["files"] / summary["seconds"]
     print(
         f"{summary['files']:,} pictures in {summary['seconds']:.1f} s ({speed:,.0f}/s), "
-        f"{summary['rows']:,} rows: {summary['output']}"
+        f"{summary['rows']:,} rows: {printable(summary['output'])}"
     )
     if summary["failed"]:
         kinds = ", ".join(f"{count:,} {error}" for error, count in summary["failures"].items())
-        print(f"{summary['failed']:,} failed ({kinds}): {summary['errors']}")
+        print(f"{summary['failed']:,} failed ({kinds}): {printable(summary['errors'])}")

@@ -1,23 +1,22 @@
 """``emotion bench``: what each stage costs with each artifact on this machine."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import cv2
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from emotion.bench import STAGES, ArtifactTiming, Bench
 from emotion.bench import bench as measure
 from emotion.bench_plot import plot as draw
 from emotion.bench_plot import require
-from emotion.classifier import CHECKOUT_STORE, Classifier
+from emotion.classifier import CHECKOUT_STORE
 from emotion.cli import options as o
+from emotion.cli.show import show, title
 from emotion.errors import ArtifactUnavailableError
-from emotion.records import ArtifactRecord
+from emotion.files import read_image
 
 
 def bench(
@@ -46,11 +45,13 @@ def bench(
         require(plot)
     cv2.setNumThreads(1)  # as the service does
     classifier = o.open_classifier(store, detector, detector_dir, data_dir, max_pixels)
-    artifacts = _loadable(classifier, o.split(models), o.split(precisions))
+    loaded = classifier.load(o.split(models), o.split(precisions), o.left_out)
+    if not loaded:
+        raise ArtifactUnavailableError("The model store is empty.")
     result = measure(
         classifier,
-        image.read_bytes(),
-        artifacts,
+        read_image(image),
+        [artifact.record for artifact in loaded],
         repeats=repeats,
         faces=faces,
         no_face=no_face,
@@ -60,29 +61,14 @@ def bench(
     if as_json:
         print(json.dumps(result.as_json()))
     else:
-        Console().print(_table(image.name, result))
-
-
-def _loadable(
-    classifier: Classifier, models: list[str], precisions: list[str]
-) -> list[ArtifactRecord]:
-    """Load what is to be measured; what cannot run is named, and the others are measured."""
-    records = []
-    problem: ArtifactUnavailableError | None = None
-    for model, precision in classifier.choose(models, precisions):
-        try:
-            records.append(classifier.registry.get(model, precision).record)
-        except ArtifactUnavailableError as error:
-            problem = error
-            print(f"left out: {error}", file=sys.stderr)
-    if not records:
-        raise problem or ArtifactUnavailableError("The model store is empty.")
-    return records
+        show(_table(image.name, result))
 
 
 def _table(name: str, result: Bench) -> Table:
     table = Table(
-        title=f"{name}, {result.width}x{result.height}, {result.repeats} repeats\n{result.machine}",
+        title=title(
+            f"{name}, {result.width}x{result.height}, {result.repeats} repeats\n{result.machine}"
+        ),
         caption="milliseconds, median over p95; x: times as fast as the model's float32",
         show_lines=True,
     )

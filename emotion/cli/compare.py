@@ -5,12 +5,12 @@ import time
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from emotion.answers import compare_answer
 from emotion.classifier import CHECKOUT_STORE
 from emotion.cli import options as o
+from emotion.cli.show import show, title
 from emotion.results import ComparedArtifact
 
 
@@ -40,12 +40,13 @@ def compare(
         repeats=repeats,
         faces=faces,
         no_face=no_face,
+        left_out=o.left_out,
     )
     total = 1000 * (time.perf_counter() - start)
     if as_json:
         print(json.dumps(compare_answer(comparison, total)))
         return
-    table = Table(title=f"{image.name}: the network's median of {repeats}")
+    table = Table(title=title(f"{image.name}: the network's median of {repeats}"))
     table.add_column("model")
     table.add_column("precision")
     table.add_column("emotion")
@@ -54,7 +55,7 @@ def compare(
     for compared in comparison.artifacts:
         table.add_row(*_row(compared))
     table.caption = "differs: largest difference of a probability to the model's float32"
-    Console().print(table)
+    show(table)
 
 
 def _row(compared: ComparedArtifact) -> list[str]:

@@ -1,5 +1,6 @@
 """Options that several commands share, each declared once."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,8 +11,9 @@ from emotion.assets import find_detector_files
 from emotion.classifier import CHECKOUT_STORE, Classifier, Faces, NoFace
 from emotion.decode import DEFAULT_LIMITS, DecodeLimits
 from emotion.detectors import DetectorName
-from emotion.errors import EmotionError
+from emotion.errors import ArtifactUnavailableError, EmotionError
 from emotion.machine import usable_cores
+from emotion.printable import printable
 from emotion.records import Precision as PrecisionName
 from emotion.store import ModelStore
 
@@ -95,6 +97,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a tabl
 def split(values: Sequence[str]) -> list[str]:
     """Take repeated and comma-separated values apart."""
     return [name for value in values for part in value.split(",") if (name := part.strip())]
+
+
+def left_out(error: ArtifactUnavailableError) -> None:
+    """Name what cannot run on standard error; the others do."""
+    print(f"left out: {printable(str(error))}", file=sys.stderr)
 
 
 def open_classifier(

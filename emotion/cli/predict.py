@@ -3,12 +3,12 @@
 import json
 import time
 
-from rich.console import Console
 from rich.table import Table
 
 from emotion.answers import predict_answer
 from emotion.classifier import CHECKOUT_STORE
 from emotion.cli import options as o
+from emotion.cli.show import show, title
 from emotion.labels import EMOTIONS
 
 
@@ -34,10 +34,10 @@ def predict(
     if as_json:
         print(json.dumps(predict_answer(prediction, total)))
         return
-    table = Table(title=f"{image.name}: {model} {precision}")
+    table = Table(title=title(f"{image.name}: {model} {precision}"))
     table.add_column("emotion")
     for number, _ in enumerate(prediction.faces, start=1):
         table.add_column(f"face {number}", justify="right")
     for index, emotion in enumerate(EMOTIONS):
         table.add_row(emotion, *(f"{f.probabilities[index]:.1%}" for f in prediction.faces))
-    Console().print(table)
+    show(table)
