@@ -14,16 +14,23 @@ let running = null;
 
 export async function startLive() {
   $("live-toggle").addEventListener("click", () => (running ? stopLive() : begin()));
+  readOut([], "0");
+  await fill();
+}
+
+/** Without an artifact to ask, the camera cannot start. */
+async function fill() {
+  clearProblem($("live-problem"));
   try {
     const records = await artifacts();
     const best = bestRecord(records);
     const options = records.map((r) => el("option", { value: `${r.model}/${r.precision}` }, artifactName(r)));
     $("live-artifact").replaceChildren(...options);
     $("live-artifact").value = `${best.model}/${best.precision}`;
+    $("live-toggle").disabled = false;
   } catch (problem) {
-    showProblem($("live-problem"), problem);
+    showProblem($("live-problem"), problem, [["Try again", fill]]);
   }
-  readOut([], 0);
 }
 
 export function stopLive() {
@@ -38,14 +45,13 @@ export function stopLive() {
 
 async function begin() {
   const video = $("live-video");
-  const mine = (running = { stop: new AbortController(), answers: [], seen: 0, heard: "", heardAt: 0 });
+  const mine = (running = { stop: new AbortController(), answers: [], answered: 0, heard: "", heardAt: 0 });
   clearProblem($("live-problem"));
   try {
     await openCamera(video);
     if (mine.stop.signal.aborted) return stopCamera(video);
     $("live-toggle").textContent = "Stop the camera";
     show($("live-idle"), false);
-    countFrames(video, mine);
     while (!mine.stop.signal.aborted) await oneFrame(video, mine);
   } catch (problem) {
     if (mine.stop.signal.aborted) return;
@@ -54,16 +60,22 @@ async function begin() {
   }
 }
 
-/** Count what the camera delivers, so that what was dropped can be told. */
-function countFrames(video, mine) {
-  if (!video.requestVideoFrameCallback || mine.stop.signal.aborted) return;
-  video.requestVideoFrameCallback(() => {
-    mine.seen += 1;
-    countFrames(video, mine);
-  });
+/** Wait for a frame that was not sent yet, and count those that the camera delivered. */
+async function newFrame(video, mine) {
+  if (!video.requestVideoFrameCallback) {
+    const { currentTime } = video;
+    do await new Promise(requestAnimationFrame);
+    while (video.currentTime === currentTime && !mine.stop.signal.aborted);
+  } else {
+    const frame = await new Promise((resolve) => video.requestVideoFrameCallback((_, told) => resolve(told)));
+    mine.before ??= frame.presentedFrames - 1;
+    mine.seen = frame.presentedFrames - mine.before;
+  }
+  mine.stop.signal.throwIfAborted();
 }
 
 async function oneFrame(video, mine) {
+  await newFrame(video, mine); // none comes while the page is hidden
   const frame = await still(video, WIDTH, 0.8);
   const [model, precision] = $("live-artifact").value.split("/");
   const sent = performance.now();
@@ -76,27 +88,40 @@ async function oneFrame(video, mine) {
     tell(mine, faces[0].box ? faces[0].emotion : "no face");
   } catch (problem) {
     if (!problem.retryAfter) throw problem;
-    await new Promise((resolve) => setTimeout(resolve, 1000 * problem.retryAfter));
+    await pause(mine, problem.retryAfter);
   }
-  await new Promise(requestAnimationFrame); // pauses while the page is hidden
 }
+
+/** The service asked for a pause: say so; what was measured before it says nothing any more. */
+async function pause(mine, seconds) {
+  mine.answers = [];
+  $("live-boxes").replaceChildren();
+  $("live-bars").replaceChildren();
+  announce(`The service asks to wait ${seconds} s.`);
+  for (let left = seconds; left > 0 && !mine.stop.signal.aborted; left -= 1) {
+    readOut([], dropped(mine), `waiting, ${left} s`);
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+  }
+}
+
+const dropped = ({ seen, answered }) => (seen === undefined ? "–" : String(seen - answered)); // – : the browser does not tell
 
 function record(mine, sent, latency) {
   const now = performance.now();
-  mine.total = (mine.total ?? 0) + 1;
+  mine.answered += 1;
   mine.answers.push({ at: now, sent, latency });
   mine.answers = mine.answers.filter((answer) => now - answer.at < WINDOW);
-  readOut(mine.answers, Math.max(0, mine.seen - mine.total));
+  readOut(mine.answers, dropped(mine));
 }
 
-function readOut(answers, dropped) {
+function readOut(answers, missed, waiting = "–") {
   const span = answers.length > 1 ? (answers.at(-1).at - answers[0].at) / 1000 : 0;
   const rows = [
-    ["Answers per second", span ? ((answers.length - 1) / span).toFixed(1) : "–"],
+    ["Answers per second", span ? ((answers.length - 1) / span).toFixed(1) : waiting],
     ["There and back, ms", middle(answers.map((a) => a.at - a.sent))],
     ["In the service, ms", middle(answers.map((a) => a.latency.total))],
     ["In the network, ms", middle(answers.map((a) => a.latency.inference))],
-    ["Frames dropped", String(dropped)],
+    ["Frames dropped", missed],
   ];
   $("live-numbers").replaceChildren(...rows.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
 }

@@ -10,8 +10,9 @@ const started = new Set();
 
 function go(moved) {
   const asked = location.hash.slice(1);
-  if (moved && !(asked in STARTS)) return; // such as the link that skips to the content
-  const name = asked in STARTS ? asked : "picture";
+  const known = Object.hasOwn(STARTS, asked);
+  if (moved && asked && !known) return; // such as the link that skips to the content
+  const name = known ? asked : "picture"; // the first address has no hash: Back leads there
   for (const view of Object.keys(STARTS)) show($(view), view === name);
   for (const link of document.querySelectorAll("nav a")) {
     if (link.hash === `#${name}`) link.setAttribute("aria-current", "page");

@@ -35,6 +35,7 @@ function restart() {
   running.abort();
   running = new AbortController();
   clearProblem($("picture-problem"));
+  for (const id of ["summary", "results"]) show($(id), false); // they are another face's
   return running.signal;
 }
 
@@ -45,7 +46,7 @@ async function take(blob, options = {}) {
   $("boxes").replaceChildren();
   $("caption").textContent = "";
   show($("shown"));
-  for (const id of ["drop", "welcome", "summary", "results"]) show($(id), false);
+  for (const id of ["drop", "welcome"]) show($(id), false);
   await guarded(async (signal) => {
     const { model, precision } = bestRecord(await artifacts());
     const faces = current.options.faces ?? "all";
@@ -85,6 +86,7 @@ function captionOf({ faces, image, model, precision }) {
   return `${where} · ${image.width} × ${image.height} pixels · labels by ${model} ${precision}.${pick}`;
 }
 
+/** Do what is asked for; where it fails, offer to try the same again. */
 async function guarded(work) {
   const signal = restart();
   try {
@@ -92,8 +94,8 @@ async function guarded(work) {
   } catch (problem) {
     if (signal.aborted) return;
     const whole = ["Take the whole picture as the face", () => take(current.blob, { whole: true, again: true })];
-    const again = ["Try again", () => take(current.blob, { again: true })];
-    const busy = ["overloaded", "deadline-passed", "too-many-requests", ""].includes(problem.type);
+    const again = ["Try again", () => guarded(work)];
+    const busy = ["overloaded", "deadline-passed", "too-many-requests", "upload-timeout", "internal-error", ""].includes(problem.type);
     showProblem($("picture-problem"), problem, problem.type === "no-face" ? [whole] : busy ? [again] : []);
   }
 }

@@ -8,6 +8,7 @@ import { correlation, draw, place } from "./heatmap.js";
 
 const SIDES = [0, 1];
 let job = null; // the face being explained
+let drawing = new AbortController(); // the redraw under way
 
 /** Explain a face for the two chosen artifacts, at first the best trade-off's float32 and int8. */
 export async function explainFace(blob, params, chosen, records, signal) {
@@ -20,9 +21,14 @@ export async function explainFace(blob, params, chosen, records, signal) {
 /** Take the last face's pictures away. */
 function forget() {
   for (const name of ["before", "after"]) $(name).removeAttribute("src");
+  forgetMaps();
+}
+
+function forgetMaps() {
   for (const side of SIDES) {
     const canvas = $(`map-${side}`);
     canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
+    canvas.setAttribute("aria-label", "Occlusion map, not yet computed");
     $(`map-${side}-caption`).textContent = "";
   }
   $("sees-note").textContent = "";
@@ -39,9 +45,13 @@ function fillSelect(side, chosen, records) {
   select.onchange = redraw;
 }
 
+/** Only the newest redraw asks and draws: the maps are always those that the selects name. */
 async function redraw() {
-  const mine = job;
+  drawing.abort();
+  drawing = new AbortController();
+  const mine = { ...job, signal: AbortSignal.any([job.signal, drawing.signal]) };
   clearProblem($("sees-problem"));
+  forgetMaps();
   try {
     const work = (async () => {
       const answers = [];
@@ -49,9 +59,9 @@ async function redraw() {
       return answers;
     })();
     const answers = await withProgress($("sees-progress"), "Hiding one place after another…", work);
-    if (mine === job) await render(answers);
+    await render(answers, mine.signal);
   } catch (problem) {
-    if (mine !== job || mine.signal.aborted) return;
+    if (mine.signal.aborted) return;
     showProblem($("sees-problem"), problem, [["Try again", redraw]]);
   }
 }
@@ -64,11 +74,13 @@ async function explained({ blob, params, signal, known }, name) {
   return known.get(name);
 }
 
-async function render(answers) {
+async function render(answers, signal) {
+  signal.throwIfAborted();
   const { crop } = answers[0];
   $("before").src = crop.before_clahe;
   $("after").src = crop.after_clahe;
   await $("after").decode();
+  signal.throwIfAborted();
   const all = answers.flatMap((answer) => answer.occlusion.drops.flat());
   const reach = Math.max(0.01, ...all.map(Math.abs));
   answers.forEach((answer, side) => {

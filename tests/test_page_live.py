@@ -1,0 +1,83 @@
+"""Live mode: each camera frame is sent once, and waiting is called waiting."""
+
+import time
+
+from playwright.sync_api import Page, Route, expect
+
+from tests.browser import Open
+from tests.test_page_steady import refuse
+
+
+def numbers(page: Page) -> dict[str, str]:
+    rows = page.locator("#live-numbers div").all()
+    return {row.locator("dt").inner_text(): row.locator("dd").inner_text() for row in rows}
+
+
+def start(page: Page) -> None:
+    page.get_by_role("button", name="Start the camera").click()
+    expect(page.locator("#live-boxes .face")).to_contain_text("happy")
+
+
+def test_a_frame_is_sent_once(open_page: Open) -> None:
+    page = open_page("#live")
+    with page.expect_response("**/predict?*") as answer:
+        start(page)
+    body, sent = answer.value.body(), []
+
+    def at_once(route: Route) -> None:
+        sent.append(route.request.post_data_buffer)
+        route.fulfill(status=200, content_type="application/json", body=body)
+
+    page.route("**/predict?*", at_once)  # a service faster than any camera
+    shown = page.locator("#live-video").evaluate(
+        """video => new Promise((resolve) => {
+          let first, since;
+          const count = (now, { presentedFrames }) => {
+            first ??= presentedFrames;
+            since ??= now;
+            if (now - since > 2000) resolve(presentedFrames - first);
+            else video.requestVideoFrameCallback(count);
+          };
+          video.requestVideoFrameCallback(count);
+        })"""
+    )
+    assert 5 < len(sent) <= shown + 3
+
+
+def test_what_is_dropped_is_counted(open_page: Open) -> None:
+    page = open_page("#live")
+    start(page)
+    before = int(numbers(page)["Frames dropped"])
+
+    def slowly(route: Route) -> None:
+        time.sleep(0.5)
+        route.continue_()
+
+    page.route("**/predict?*", slowly)
+    page.wait_for_timeout(3000)
+    assert int(numbers(page)["Frames dropped"]) > before + 20
+
+
+def test_a_rate_limit_is_waited_for_and_said(open_page: Open) -> None:
+    page = open_page("#live", refused=(429,))
+    start(page)
+    page.route("**/predict?*", lambda route: refuse(route, status=429, after="3"), times=1)
+    rate = page.locator("#live-numbers dd").first
+    expect(rate).to_have_text("waiting, 3 s")
+    expect(rate).to_have_text("waiting, 1 s")
+    assert numbers(page)["There and back, ms"] == "–"
+    expect(page.locator("#live-boxes .face")).to_contain_text("happy")  # it goes on by itself
+
+
+def test_without_artifacts_nothing_starts(open_page: Open) -> None:
+    page = open_page(refused=(503,))
+    page.route("**/models", refuse)
+    page.goto(f"{page.url}#live")
+    page.reload()
+    expect(page.locator("#live-problem")).to_contain_text("Too many requests")
+    toggle = page.get_by_role("button", name="Start the camera")
+    expect(toggle).to_be_disabled()
+    page.unroute("**/models")
+    page.locator("#live-problem").get_by_role("button", name="Try again").click()
+    expect(toggle).to_be_enabled()
+    start(page)
