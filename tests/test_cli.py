@@ -125,11 +125,16 @@ def test_bench_times_every_stage_and_draws_it(classifier: Classifier, tmp_path: 
         assert drawn.format == "PNG"
 
 
-def test_serve_answers_as_the_service_does() -> None:
+@pytest.mark.parametrize(
+    ("stop", "workers", "status"),
+    [(signal.SIGTERM, 1, -signal.SIGTERM), (signal.SIGINT, 1, 0), (signal.SIGTERM, 2, 0)],
+)
+def test_serve_answers_as_the_service_does(stop: int, workers: int, status: int) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     options = ["--port", str(port), "--preload", "none", "--threads", "1"]
+    options += ["--workers", str(workers)]
     command = [sys.executable, "-m", "emotion", "serve", *options]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
         try:
@@ -138,8 +143,10 @@ def test_serve_answers_as_the_service_does() -> None:
                 ready = client.get(f"http://127.0.0.1:{port}/readyz").json()
             assert (ready["status"], ready["artifacts"]) == ("ready", [])
         finally:
-            process.terminate()
-    assert process.returncode in (0, -signal.SIGTERM)  # uvicorn drains, then raises it again
+            process.send_signal(stop)
+    assert (
+        process.returncode == status
+    )  # as --help tells; uvicorn drains, then raises SIGTERM again
 
 
 def test_a_wrong_setting_of_serve_is_a_usage_error() -> None:

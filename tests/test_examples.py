@@ -43,9 +43,16 @@ def busy(start_server: StartServer) -> Iterator[Server]:
         yield server
 
 
-def refused(server: Server) -> float:
+@pytest.fixture(scope="module")
+def strict(start_server: StartServer) -> Iterator[Server]:
+    """Lets one client have one request at a time."""
+    with start_server(client_requests=1, preload="mobilenet/int8") as server:
+        yield server
+
+
+def refused(server: Server, problem: str = "overloaded") -> float:
     lines = httpx.get(f"{server.url}/metrics").text.splitlines()
-    name = 'emotion_problems_total{problem="overloaded"} '
+    name = f'emotion_problems_total{{problem="{problem}"}} '
     return sum(float(line.removeprefix(name)) for line in lines if line.startswith(name))
 
 
@@ -79,13 +86,17 @@ def test_python(server: Server) -> None:
     ids=["python", "node"],
 )
 def test_many_pictures_through_a_busy_service(
-    busy: Server, pictures: list[Path], command: tuple[str, str]
+    busy: Server, strict: Server, pictures: list[Path], command: tuple[str, str]
 ) -> None:
     before = refused(busy)
     done = run(busy, *command, *pictures)
     assert done.returncode == 0, done.stderr
     assert sorted(done.stdout.splitlines()) == [f"{path} happy" for path in pictures]
     assert refused(busy) > before
+    before = refused(strict, "too-many-requests")
+    done = run(strict, *command, *pictures)
+    assert done.returncode == 0, done.stderr
+    assert refused(strict, "too-many-requests") > before
     mixed = run(busy, *command, pictures[0], "pyproject.toml")
     assert mixed.returncode == 1
     assert mixed.stdout == f"{pictures[0]} happy\n"

@@ -19,7 +19,8 @@ from emotion.errors import EmotionError
 from emotion.printable import printable
 
 EXITS = """Exit status: 0 success; 1 an error, told on standard error; 2 wrong usage;
-3 (batch) finished, but some files failed; 130 interrupted."""
+3 (batch) finished, but some files failed; 130 interrupted. serve, stopped by Ctrl-C
+or SIGTERM, answers what it has begun and ends with 0; one process, by SIGTERM, with 143."""
 
 _typer = typer.Typer(
     help="Tell which of seven emotions a face shows.",
