@@ -100,6 +100,7 @@ async function guarded(work) {
     if (signal.aborted) return;
     const whole = ["Take the whole picture as the face", () => take(current.blob, { whole: true, again: true })];
     const again = ["Try again", () => guarded(work)];
+    if (problem.type === "no-face") problem.detail = "If it already is a cut-out face, take the whole picture; otherwise come closer, face the camera, look for light.";
     const busy = ["overloaded", "deadline-passed", "too-many-requests", "upload-timeout", "internal-error", ""].includes(problem.type);
     showProblem($("picture-problem"), problem, problem.type === "no-face" ? [whole] : busy ? [again] : []);
   }
