@@ -65,7 +65,7 @@ def test_a_rate_limit_is_waited_for_and_said(open_page: Open) -> None:
     rate = page.locator("#live-numbers dd").first
     expect(rate).to_have_text("waiting, 3 s")
     expect(rate).to_have_text("waiting, 1 s")
-    assert numbers(page)["There and back, ms"] == "–"
+    assert not any(c.isdigit() for c in numbers(page)["There and back, ms"])
     expect(page.locator("#live-boxes .face")).to_contain_text("happy")  # it goes on by itself
 
 

@@ -1,24 +1,27 @@
 """What the page shows belongs to what is chosen, also when answers are slow, fail or cross."""
 
+import json
 import re
 
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser import Open, try_example
 
-BUSY = '{"type": "urn:problem:overloaded", "title": "Too many requests at once", "detail": "Wait."}'
+BUSY = {503: "overloaded", 429: "too-many-requests"}
 
 
 def refuse(route: Route, *, status: int = 503, after: str = "1") -> None:
     """Answer as a busy service does."""
     headers = {"content-type": "application/problem+json", "retry-after": after}
-    route.fulfill(status=status, headers=headers, body=BUSY)
+    told = {"type": f"urn:x:{BUSY[status]}", "title": "Too many requests", "detail": "Wait."}
+    route.fulfill(status=status, headers=headers, body=json.dumps(told))
 
 
 def drawn(page: Page) -> bool:
     return page.locator("#map-0").evaluate(
         """canvas => {
-          const blank = Object.assign(document.createElement("canvas"), { width: 280, height: 280 });
+          const blank = document.createElement("canvas");
+          Object.assign(blank, { width: canvas.width, height: canvas.height });
           return canvas.toDataURL() !== blank.toDataURL();
         }"""
     )

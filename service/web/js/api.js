@@ -9,10 +9,19 @@ export class Problem extends Error {
 
 const KEY = "emotion-service-key"; // in the session's storage: gone with the tab
 
+/** What a header can carry. */
+export const KEY_PATTERN = "[ -~]+";
+
 export const useKey = (key) => sessionStorage.setItem(KEY, key);
 
-async function request(path, { params = {}, body, signal } = {}) {
+function keyInUse() {
   const key = sessionStorage.getItem(KEY);
+  if (key && !new RegExp(`^${KEY_PATTERN}$`).test(key)) sessionStorage.removeItem(KEY);
+  return sessionStorage.getItem(KEY);
+}
+
+async function request(path, { params = {}, body, signal } = {}) {
+  const key = keyInUse();
   const query = new URLSearchParams(params).toString();
   let response;
   try {
@@ -32,6 +41,7 @@ async function request(path, { params = {}, body, signal } = {}) {
       "Check that it is running and that you can reach it, then try again.",
     );
   }
+  if (response.status === 401) sessionStorage.removeItem(KEY);
   if (!response.ok) throw await problemOf(response);
   return response;
 }

@@ -1,6 +1,6 @@
 /** Problems as sentences, and progress for what takes a while. */
 
-import { useKey } from "./api.js";
+import { KEY_PATTERN, useKey } from "./api.js";
 import { announce, el, show } from "./dom.js";
 
 const PATIENCE = 300; // milliseconds before progress shows: no flicker for what is fast
@@ -20,7 +20,13 @@ export function showProblem(box, problem, actions = []) {
 }
 
 function keyForm() {
-  const input = el("input", { type: "password", autocomplete: "off", required: true });
+  const input = el("input", {
+    type: "password",
+    autocomplete: "off",
+    required: true,
+    pattern: `\\s*${KEY_PATTERN}\\s*`,
+    title: "Letters without accents, digits, signs and spaces: a key has nothing else.",
+  });
   const onsubmit = (event) => {
     event.preventDefault();
     useKey(input.value.trim());
@@ -30,6 +36,7 @@ function keyForm() {
 }
 
 export const clearProblem = (box) => {
+  if (box.contains(document.activeElement)) box.closest("[tabindex]").focus({ preventScroll: true }); // its button goes
   box.replaceChildren();
   show(box, false);
 };

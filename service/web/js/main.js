@@ -1,4 +1,4 @@
-/** Views by the address's hash; each starts when it is first shown. */
+/** Views by the address's hash; each starts when it is first shown, and anew after it failed. */
 
 import { $, show } from "./dom.js";
 import { startLive, stopLive } from "./live.js";
@@ -21,7 +21,7 @@ function go(moved) {
   if (name !== "live") stopLive();
   if (!started.has(name)) {
     started.add(name);
-    STARTS[name]();
+    STARTS[name](() => started.delete(name));
   }
   if (moved) {
     scrollTo(0, 0);

@@ -2,20 +2,35 @@
 
 import { artifacts, getBlob, getJson, getText } from "./api.js";
 import { $, el } from "./dom.js";
-import { showProblem, withProgress } from "./feedback.js";
+import { clearProblem, showProblem, withProgress } from "./feedback.js";
 import { capital, megabytes, milliseconds } from "./format.js";
 import { bestRecord, RULE } from "./tradeoff.js";
 
-export async function startModels() {
+let last = Promise.resolve();
+
+/** One request at a time: a service may allow a client no more. Where it asks for a pause, wait. */
+function inTurn(work) {
+  const mine = last.then(work).catch(async (problem) => {
+    if (problem.type !== "too-many-requests") throw problem;
+    await new Promise((resolve) => setTimeout(resolve, 1000 * problem.retryAfter));
+    return work();
+  });
+  last = mine.catch(() => {});
+  return mine;
+}
+
+export async function startModels(failed) {
+  clearProblem($("models-problem"));
   try {
-    const asked = Promise.all([artifacts(), getJson("/reports")]);
+    const asked = inTurn(async () => [await artifacts(), await getJson("/reports")]);
     const [records, reports] = await withProgress($("models-progress"), "Reading the store…", asked);
     showStore(records);
     showReports(reports);
     const models = [...new Set(records.map((r) => r.model))];
     $("cards").replaceChildren(...models.map((model, index) => section(model, `/web/cards/${model}`, index === 0)));
   } catch (problem) {
-    showProblem($("models-problem"), problem);
+    failed();
+    showProblem($("models-problem"), problem, [["Try again", () => startModels(failed)]]);
   }
 }
 
@@ -62,7 +77,9 @@ function showReports(reports) {
   const plots = of("image/png").map(({ name }) => {
     const image = el("img", { alt: `Plot: ${words(name)}` });
     fill(image, name);
-    return el("figure", {}, image, el("figcaption", {}, words(name)));
+    const link = el("a", { target: "_blank", "aria-label": `${words(name)}, full size` }, image);
+    image.addEventListener("load", () => link.setAttribute("href", image.src));
+    return el("figure", {}, link, el("figcaption", {}, `${words(name)}, of the models in the report below. Click for the full size.`));
   });
   $("plots").replaceChildren(...plots);
   const raw = of("application/json").flatMap(({ name }) => [el("button", { class: "link", onclick: () => download(name) }, name), " "]);
@@ -75,15 +92,19 @@ function showReports(reports) {
 /** Load a picture of the report as the API's other answers are loaded, key included. */
 async function fill(image, name) {
   try {
-    image.src = URL.createObjectURL(await getBlob(`/reports/${name}`));
+    image.src = URL.createObjectURL(await inTurn(() => getBlob(`/reports/${name}`)));
   } catch (problem) {
-    showProblem($("models-problem"), problem);
+    const again = () => {
+      clearProblem($("models-problem"));
+      fill(image, name);
+    };
+    showProblem($("models-problem"), problem, [["Try again", again]]);
   }
 }
 
 async function download(name) {
   try {
-    const href = URL.createObjectURL(await getBlob(`/reports/${name}`));
+    const href = URL.createObjectURL(await inTurn(() => getBlob(`/reports/${name}`)));
     el("a", { href, download: name }).click();
     URL.revokeObjectURL(href);
   } catch (problem) {
@@ -99,9 +120,10 @@ function section(title, path, open = false) {
     if (!details.open || place.childNodes.length) return;
     const box = el("div", { class: "problem", role: "alert", hidden: true });
     const progress = el("div", { class: "progress", hidden: true });
+    details.querySelectorAll(":scope > :is(.problem, .progress)").forEach((old) => old.remove());
     place.before(box, progress);
     try {
-      place.replaceChildren(...prose(await withProgress(progress, `Reading ${title}…`, getText(path))));
+      place.replaceChildren(...prose(await withProgress(progress, `Reading ${title}…`, inTurn(() => getText(path)))));
     } catch (problem) {
       showProblem(box, problem);
     }

@@ -21,12 +21,16 @@ export function startPicture() {
   $("photo").addEventListener("error", () => show($("shown"), false)); // the service will say why
   $("tradeoff-rule").textContent = `${RULE} Latency is the network alone, measured just now: the median of ${REPEATS} calls, and below it their 10th and 90th percentile.`;
   artifacts().catch((problem) => showProblem($("picture-problem"), problem)); // at once, not later
+  const here = () => $("picture").hidden && (location.hash = "picture"); // whatever the view, the answer is in this one
   listen(
     (blob) => {
-      if ($("picture").hidden) location.hash = "picture";
+      here();
       take(blob);
     },
-    (problem) => showProblem($("picture-problem"), problem),
+    (problem) => {
+      here();
+      showProblem($("picture-problem"), problem);
+    },
   );
 }
 
@@ -71,7 +75,8 @@ async function choose(index, signal) {
     artifacts(),
   ]);
   const chosen = best(answer.artifacts);
-  showSummary($("summary"), answer, chosen, found.latency_ms);
+  const { metrics } = records.find((r) => artifactName(r) === artifactName(chosen));
+  showSummary($("summary"), answer, chosen, found.latency_ms, metrics.images);
   showTable($("artifacts"), answer.artifacts, chosen, records);
   showScatter($("scatter"), answer.artifacts, chosen);
   showDifferences($("differences"), $("difference-note"), answer.artifacts);
@@ -95,6 +100,7 @@ async function guarded(work) {
     if (signal.aborted) return;
     const whole = ["Take the whole picture as the face", () => take(current.blob, { whole: true, again: true })];
     const again = ["Try again", () => guarded(work)];
+    if (problem.type === "no-face") problem.detail = "If it already is a cut-out face, take the whole picture; otherwise come closer, face the camera, look for light.";
     const busy = ["overloaded", "deadline-passed", "too-many-requests", "upload-timeout", "internal-error", ""].includes(problem.type);
     showProblem($("picture-problem"), problem, problem.type === "no-face" ? [whole] : busy ? [again] : []);
   }

@@ -79,6 +79,7 @@ function listenForCamera(give, fail) {
   $("shoot").addEventListener("click", async () => {
     const picture = await still(video, Infinity);
     close();
+    $("camera").focus();
     give(picture);
   });
   addEventListener("hashchange", close);

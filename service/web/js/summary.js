@@ -5,7 +5,7 @@ import { artifactName, megabytes, milliseconds, percent } from "./format.js";
 
 const STAGES = ["decode", "detect", "preprocess", "queue", "inference"];
 
-export function showSummary(box, answer, chosen, latency) {
+export function showSummary(box, answer, chosen, latency, images) {
   const { artifacts } = answer;
   box.replaceChildren(
     el("p", { class: "small-title" }, `${artifactName(chosen)} says`),
@@ -15,7 +15,7 @@ export function showSummary(box, answer, chosen, latency) {
       "p",
       { class: "chosen" },
       el("strong", {}, `Best trade-off: ${artifactName(chosen)}. `),
-      `${milliseconds(chosen.latency_ms)} ms, ${megabytes(chosen.bytes)} MB, ${percent(chosen.accuracy)} of the test faces right.`,
+      `${milliseconds(chosen.latency_ms)} ms, ${megabytes(chosen.bytes)} MB, ${percent(chosen.accuracy)} of the ${images} test faces right.`,
     ),
     el("h2", { class: "small-title" }, "Where one request's time goes, ms"),
     stages(latency),
