@@ -2,6 +2,7 @@
 
 import copy
 import threading
+from pathlib import Path
 
 from emotion.arrays import Pixels, Probabilities
 from emotion.errors import ArtifactUnavailableError
@@ -58,7 +59,8 @@ class Registry:
         self._interpreters = interpreters
         self._loaded: dict[str, LoadedArtifact] = {}  # by name
         self._failed: dict[str, str] = {}
-        self._lock = threading.Lock()
+        self._unreadable: dict[str, tuple[int, ...] | None] = {}  # as the file was
+        self._locks = {record.name: threading.Lock() for record in store.records}
         for record in store.records if before else ():
             old = before._loaded.get(record.name) if before else None
             if old is not None and (same := old.described_by(record)) is not None:
@@ -84,17 +86,33 @@ class Registry:
         record = self.store.record(model, precision)
         artifact = self._loaded.get(record.name)
         if artifact is None:
-            with self._lock:
+            with self._locks[record.name]:
                 artifact = self._loaded.get(record.name)
                 if artifact is None:
                     artifact = self._loaded[record.name] = self._load(record)
         return artifact
 
     def _load(self, record: ArtifactRecord) -> LoadedArtifact:
+        name, status = record.name, _status(self.store.root / record.file)
+        if name in self._unreadable and self._unreadable[name] == status:
+            raise ArtifactUnavailableError(self._failed[name])  # reading it again is dear
         try:
-            artifact = LoadedArtifact(record, self.store.read(record), self._interpreters)
+            content = self.store.read(record)
         except ArtifactUnavailableError as error:
-            self._failed[record.name] = str(error)
+            self._failed[name], self._unreadable[name] = str(error), status
             raise
-        self._failed.pop(record.name, None)
+        try:
+            artifact = LoadedArtifact(record, content, self._interpreters)
+        except ArtifactUnavailableError as error:
+            self._failed[name] = str(error)
+            raise
+        self._failed.pop(name, None)
         return artifact
+
+
+def _status(path: Path) -> tuple[int, ...] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)

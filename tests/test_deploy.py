@@ -54,7 +54,7 @@ def test_the_alerts_about_load_know_every_route_that_computes(tmp_path: Path) ->
     probed = 'emotion_requests_total{method="GET",route="/livez",status="200",instance="i"}'
     bucket = f'emotion_request_seconds_bucket{{route="{route}",instance="i"'
     series = [
-        {"series": overloaded, "values": "0+60x30"},
+        {"series": overloaded, "values": "0+120x30"},
         {"series": f'{answered},route="{route}"}}', "values": "0+900x30"},
         {"series": f'{answered},route="/explain"}}', "values": "0+900x30"},
         {"series": probed, "values": "0+99x30"},
@@ -73,7 +73,10 @@ def test_the_alerts_about_load_know_every_route_that_computes(tmp_path: Path) ->
                     {
                         "expr": firing,
                         "eval_time": "25m",
-                        "exp_samples": [{"labels": '{alertname="EmotionSlow"}', "value": 1}],
+                        "exp_samples": [
+                            {"labels": f'{{alertname="{name}"}}', "value": 1}
+                            for name in ("EmotionOverloaded", "EmotionSlow")
+                        ],
                     }
                 ],
             }

@@ -4,6 +4,8 @@ import json
 import os
 import resource
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ from emotion.errors import (
 from emotion.records import ArtifactRecord, file_name
 from emotion.registry import Registry
 from emotion.store import ModelStore, publish
+from tests.stores import MODEL, copy_store
 
 
 @pytest.fixture
@@ -251,3 +254,47 @@ def test_a_path_outside_the_store_cannot_be_named(store: Path) -> None:
     (store / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(StoreError, match=r"artifacts\.0\.file"):
         ModelStore(store)
+
+
+def test_a_damaged_file_is_read_once_until_it_changes(tmp_path: Path) -> None:
+    reads = []
+
+    class Counting(ModelStore):
+        def read(self, record: ArtifactRecord) -> bytes:
+            reads.append(record.name)
+            return super().read(record)
+
+    store = Counting(copy_store(tmp_path / "store"))
+    file = store.root / store.record(MODEL, "int8").file
+    content = file.read_bytes()
+    file.write_bytes(b"damaged")
+    registry = Registry(store)
+    for _ in range(3):
+        with pytest.raises(ArtifactUnavailableError, match="is damaged"):
+            registry.get(MODEL, "int8")
+    assert len(reads) == 1
+    file.write_bytes(content)
+    assert registry.get(MODEL, "int8").record.precision == "int8"
+    assert registry.failed == {}
+
+
+def test_artifacts_load_beside_each_other(tmp_path: Path) -> None:
+    begun, release = threading.Event(), threading.Event()
+
+    class Slow(ModelStore):
+        def read(self, record: ArtifactRecord) -> bytes:
+            if record.precision == "int8":
+                begun.set()
+                assert release.wait(10)
+            return super().read(record)
+
+    registry = Registry(Slow(copy_store(tmp_path / "store")))
+    with ThreadPoolExecutor(2) as pool:
+        slow = pool.submit(registry.get, MODEL, "int8")
+        assert begun.wait(10)
+        try:
+            quick = pool.submit(registry.get, MODEL, "float32")
+            assert quick.result(timeout=5).record.precision == "float32"
+        finally:
+            release.set()
+        assert slow.result().record.precision == "int8"
