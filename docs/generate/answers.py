@@ -9,6 +9,7 @@ import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from shutil import copytree
 from typing import Any
@@ -61,13 +62,14 @@ def record() -> Examples:
             _both(ask, "POST", "/infer", "too many bytes", _infer(http, PHOTO))
             slowly = http.post("/v2/models/mobilenet/infer", content=_slowly())
             _both(ask, "POST", "/infer", "too slow", slowly)
-        slow = {"threads": 1, "max_waiting": 0, "deadline_seconds": 0.01}
+        slow = {"threads": 1, "deadline_seconds": 0.01}
         with serving(log, preload="all", **slow) as server, _client(server) as http:
             _both(ask, "POST", "/infer", "no answer in time", _infer(http, *[PHOTO] * 32))
             time.sleep(1)  # until its thread is free again
             fail(http.post("/compare", params={"repeats": 50}, content=PHOTO))
-            fail(http.post("/predict", content=PHOTO))
-            _both(ask, "POST", "/infer", "overloaded", _infer(http, PHOTO))
+        full = {"threads": 1, "max_waiting": 0}
+        with serving(log, preload="all", **full) as server, _client(server) as http:
+            fail(_beside_a_long_one(http))
         closed = {"api_keys": f"me:{'0' * 64}"}
         with serving(log, preload="none", **closed) as server, _client(server) as http:
             fail(http.post("/predict", content=PHOTO))
@@ -77,9 +79,13 @@ def record() -> Examples:
             fail(http.get("/models"))
         broken, nothing = _damaged_store(place / "store"), place / "empty"
         nothing.mkdir()
-        with serving(log, store=broken, detector_dir=nothing) as server, _client(server) as http:
+        with (
+            serving(log, ready=503, store=broken, detector_dir=nothing) as server,
+            _client(server) as http,
+        ):
             ask("GET /readyz", "no artifact can run", http.get("/readyz"))
             ask("GET /v2/health/ready", "not ready", http.get("/v2/health/ready"))
+            _both(ask, "POST", "/infer", "cannot run", _infer(http, PHOTO))
             there = http.get("/v2/models/mobilenet/ready")
             _both(ask, "GET", "/ready", "cannot run", there)
             fail(http.post("/predict", content=PHOTO))
@@ -166,6 +172,16 @@ def _both(
     """An answer that is the same with and without a version in the path."""
     for start in (MODEL, VERSION):
         ask(f"{verb} {start}{path}", shows, response)
+
+
+def _beside_a_long_one(http: httpx.Client) -> httpx.Response:
+    with ThreadPoolExecutor(1) as other:
+        long = other.submit(http.post, "/compare", params={"repeats": 50}, content=PHOTO)
+        while not long.done():
+            refused = http.post("/predict", content=PHOTO)
+            if refused.is_server_error:
+                return refused
+    raise RuntimeError("/compare ended before another request could be refused.")
 
 
 def _mistakes(http: httpx.Client, fail: Callable[[httpx.Response], None]) -> None:
