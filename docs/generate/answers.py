@@ -69,7 +69,7 @@ def record() -> Examples:
             fail(http.post("/compare", params={"repeats": 50}, content=PHOTO))
         full = {"threads": 1, "max_waiting": 0}
         with serving(log, preload="all", **full) as server, _client(server) as http:
-            fail(_beside_a_long_one(http))
+            fail(_refused_of_two(http))
         closed = {"api_keys": f"me:{'0' * 64}"}
         with serving(log, preload="none", **closed) as server, _client(server) as http:
             fail(http.post("/predict", content=PHOTO))
@@ -174,14 +174,12 @@ def _both(
         ask(f"{verb} {start}{path}", shows, response)
 
 
-def _beside_a_long_one(http: httpx.Client) -> httpx.Response:
-    with ThreadPoolExecutor(1) as other:
-        long = other.submit(http.post, "/compare", params={"repeats": 50}, content=PHOTO)
-        while not long.done():
-            refused = http.post("/predict", content=PHOTO)
-            if refused.is_server_error:
-                return refused
-    raise RuntimeError("/compare ended before another request could be refused.")
+def _refused_of_two(http: httpx.Client) -> httpx.Response:
+    def long_one(_: int) -> httpx.Response:
+        return http.post("/compare", params={"repeats": 50}, content=PHOTO)
+
+    with ThreadPoolExecutor(2) as clients:
+        return next(r for r in clients.map(long_one, range(2)) if r.is_server_error)
 
 
 def _mistakes(http: httpx.Client, fail: Callable[[httpx.Response], None]) -> None:
