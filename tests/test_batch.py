@@ -164,7 +164,7 @@ def test_interrupted_it_says_so_and_goes_on(folder: Path, whole: Path, tmp_path:
         [*command, "--threads", "1"], cwd=ROOT, stderr=subprocess.PIPE, text=True
     ) as process:
         wait_for(lambda: journal.exists() and journal.stat().st_size > 0)
-        time.sleep(0.5)
+        time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
