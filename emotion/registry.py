@@ -2,14 +2,13 @@
 
 import copy
 import threading
-from pathlib import Path
 
 from emotion.arrays import Pixels, Probabilities
 from emotion.errors import ArtifactUnavailableError
 from emotion.interpreter import load_interpreter
 from emotion.pool import Pool
 from emotion.records import ArtifactRecord
-from emotion.store import ModelStore
+from emotion.store import ModelStore, file_status
 
 
 class LoadedArtifact:
@@ -61,8 +60,9 @@ class Registry:
         self._failed: dict[str, str] = {}
         self._unreadable: dict[str, tuple[int, ...] | None] = {}  # as the file was
         self._locks = {record.name: threading.Lock() for record in store.records}
-        for record in store.records if before else ():
-            old = before._loaded.get(record.name) if before else None
+        shared = before._loaded if before else {}
+        for record in store.records:
+            old = shared.get(record.name)
             if old is not None and (same := old.described_by(record)) is not None:
                 self._loaded[record.name] = same
 
@@ -93,7 +93,7 @@ class Registry:
         return artifact
 
     def _load(self, record: ArtifactRecord) -> LoadedArtifact:
-        name, status = record.name, _status(self.store.root / record.file)
+        name, status = record.name, file_status(self.store.root / record.file)
         if name in self._unreadable and self._unreadable[name] == status:
             raise ArtifactUnavailableError(self._failed[name])  # reading it again is dear
         try:
@@ -108,11 +108,3 @@ class Registry:
             raise
         self._failed.pop(name, None)
         return artifact
-
-
-def _status(path: Path) -> tuple[int, ...] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)

@@ -129,6 +129,18 @@ def _read_card(directory: Path) -> str:
         return ""
 
 
+def file_status(path: Path) -> tuple[int, ...] | None:
+    """Return what changes with a file's content, to notice that without reading it.
+
+    Device, inode, size and time of modification in ns; None where there is no file.
+    """
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
 def publish(
     root: Path,
     artifacts: Iterable[tuple[ArtifactRecord, bytes]],

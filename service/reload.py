@@ -1,7 +1,6 @@
 """Follows the model store on disk: loads a newer state beside the old one, then switches."""
 
 import asyncio
-import os
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -14,7 +13,7 @@ import structlog
 from emotion import Classifier
 from emotion.errors import ArtifactUnavailableError, EmotionError, StoreError
 from emotion.records import ArtifactRecord
-from emotion.store import MANIFEST, ModelStore
+from emotion.store import MANIFEST, ModelStore, file_status
 from service.metrics import Metrics
 
 _log = structlog.get_logger()
@@ -28,11 +27,11 @@ class _Watch:
     """Notices changed files without reading them; what ``before`` saw of one is kept."""
 
     def __init__(self, paths: Iterable[Path], before: "_Watch | None" = None) -> None:
-        self._seen: dict[Path, tuple[int, ...] | None] = {path: _status(path) for path in paths}
+        self._seen: dict[Path, tuple[int, ...] | None] = {path: file_status(path) for path in paths}
         self._seen |= before._seen if before else {}
 
     def changed(self) -> bool:
-        return any(_status(path) != seen for path, seen in self._seen.items())
+        return any(file_status(path) != seen for path, seen in self._seen.items())
 
 
 class CurrentStore:
@@ -175,14 +174,6 @@ async def _follow(current: CurrentStore, seconds: float, asked: asyncio.Event) -
             await asyncio.to_thread(current.check, force=force)
         except Exception:  # whatever it was, the next look may succeed
             _log.exception("looking at the store failed")
-
-
-def _status(path: Path) -> tuple[int, ...] | None:
-    try:
-        status = os.stat(path)  # noqa: PTH116 (twelve of them every two seconds)
-    except OSError:
-        return None
-    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 def _versions(classifier: Classifier) -> list[str]:
