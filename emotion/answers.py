@@ -1,5 +1,6 @@
 """The library's answers as plain JSON values, with the names the HTTP answers use."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from emotion.faces import Face
@@ -16,8 +17,11 @@ def face_answer(answer: FacePrediction, image: ImageFaces) -> dict[str, Any]:
     }
 
 
-def predict_answer(prediction: Prediction, total_ms: float) -> dict[str, Any]:
-    """What one artifact says about an image, as ``POST /predict`` does."""
+def predict_answer(prediction: Prediction, more: Mapping[str, float]) -> dict[str, Any]:
+    """What one artifact says about an image, as ``POST /predict`` does.
+
+    ``more`` are milliseconds of what the library does not time itself, such as the total.
+    """
     artifact, image = prediction.artifact, prediction.image
     return {
         "model": artifact.model,
@@ -25,18 +29,18 @@ def predict_answer(prediction: Prediction, total_ms: float) -> dict[str, Any]:
         "version": artifact.version,
         **_image(image),
         "faces": [face_answer(face, image) for face in prediction.faces],
-        "latency_ms": _rounded(prediction.milliseconds | {"total": total_ms}),
+        "latency_ms": _rounded(prediction.milliseconds, more),
     }
 
 
-def compare_answer(comparison: Comparison, total_ms: float) -> dict[str, Any]:
-    """What several artifacts say about one face, as ``POST /compare`` does."""
+def compare_answer(comparison: Comparison, more: Mapping[str, float]) -> dict[str, Any]:
+    """What several artifacts say about one face, as ``POST /compare`` does; ``more`` as above."""
     image = comparison.image
     return {
         **_image(image),
         "box": _box(image.faces[0], image),
         "artifacts": [_compared(artifact) for artifact in comparison.artifacts],
-        "latency_ms": _rounded(image.milliseconds | {"total": total_ms}),
+        "latency_ms": _rounded(image.milliseconds, more),
     }
 
 
@@ -75,5 +79,5 @@ def _box(face: Face | None, image: ImageFaces) -> dict[str, int] | None:
     return vars(face.box.clipped(image.width, image.height)) if face else None
 
 
-def _rounded(milliseconds: dict[str, float]) -> dict[str, float]:
-    return {stage: round(value, 3) for stage, value in milliseconds.items()}
+def _rounded(*milliseconds: Mapping[str, float]) -> dict[str, float]:
+    return {stage: round(value, 3) for part in milliseconds for stage, value in part.items()}

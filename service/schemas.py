@@ -1,9 +1,11 @@
 """What goes over the wire."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, PlainSerializer
 
+from emotion.answers import compare_answer, face_answer, predict_answer
 from emotion.labels import EMOTIONS
 from emotion.records import ArtifactRecord
 from emotion.results import ComparedArtifact, Comparison, FacePrediction, ImageFaces, Prediction
@@ -41,14 +43,7 @@ class FaceAnswer(BaseModel):
     @classmethod
     def of(cls, answer: FacePrediction, image: ImageFaces) -> "FaceAnswer":
         """Translate from the library."""
-        box = answer.face.box.clipped(image.width, image.height) if answer.face else None
-        return cls(
-            box=Box(**vars(box)) if box else None,
-            score=answer.face.score if answer.face else None,
-            emotion=answer.emotion,
-            confidence=answer.confidence,
-            probabilities=dict(zip(EMOTIONS, answer.probabilities.tolist(), strict=True)),
-        )
+        return cls(**face_answer(answer, image))
 
 
 class StageLatency(BaseModel):
@@ -77,17 +72,7 @@ class PredictAnswer(BaseModel):
     @classmethod
     def of(cls, prediction: Prediction, timing: Timing, request_id: str | None) -> "PredictAnswer":
         """Translate from the library."""
-        image = prediction.image
-        return cls(
-            model=prediction.artifact.model,
-            precision=prediction.artifact.precision,
-            version=prediction.artifact.version,
-            request_id=request_id,
-            image=ImageSize(width=image.width, height=image.height),
-            detector=image.detector,
-            faces=[FaceAnswer.of(face, image) for face in prediction.faces],
-            latency_ms=StageLatency(**prediction.milliseconds, **vars(timing)),
-        )
+        return cls(request_id=request_id, **predict_answer(prediction, vars(timing)))
 
 
 class ArtifactAnswer(BaseModel):
@@ -111,25 +96,6 @@ class ArtifactAnswer(BaseModel):
     largest_difference: float | None = Field(
         description="of any probability, to the model's float32"
     )
-
-    @classmethod
-    def of(cls, compared: ComparedArtifact) -> "ArtifactAnswer":
-        """Translate from the library."""
-        record, answer = compared.artifact, compared.prediction
-        return cls(
-            model=record.model,
-            precision=record.precision,
-            version=record.version,
-            emotion=answer.emotion,
-            confidence=answer.confidence,
-            probabilities=dict(zip(EMOTIONS, answer.probabilities.tolist(), strict=True)),
-            latency_ms=compared.milliseconds,
-            latency_spread_ms=compared.spread,
-            bytes=record.bytes,
-            accuracy=record.metrics.accuracy,
-            agrees_with_float32=compared.agrees_with_float32,
-            largest_difference=compared.largest_difference,
-        )
 
 
 class ModelAgreement(BaseModel):
@@ -163,26 +129,19 @@ class CompareAnswer(BaseModel):
     @classmethod
     def of(cls, comparison: Comparison, timing: Timing, request_id: str | None) -> "CompareAnswer":
         """Translate from the library."""
-        image = comparison.image
-        face = image.faces[0]
-        box = face.box.clipped(image.width, image.height) if face else None
-        artifacts = [ArtifactAnswer.of(compared) for compared in comparison.artifacts]
         return cls(
             request_id=request_id,
-            image=ImageSize(width=image.width, height=image.height),
-            detector=image.detector,
-            box=Box(**vars(box)) if box else None,
-            artifacts=artifacts,
-            models=_agreement(artifacts),
-            latency_ms=CompareLatency(**image.milliseconds, **vars(timing)),
+            models=_agreement(comparison.artifacts),
+            **compare_answer(comparison, vars(timing)),
         )
 
 
-def _agreement(artifacts: list[ArtifactAnswer]) -> dict[str, ModelAgreement]:
-    others: dict[str, list[ArtifactAnswer]] = {}
-    for artifact in artifacts:
-        if artifact.precision != "float32" and artifact.largest_difference is not None:
-            others.setdefault(artifact.model, []).append(artifact)
+def _agreement(artifacts: Sequence[ComparedArtifact]) -> dict[str, ModelAgreement]:
+    others: dict[str, list[ComparedArtifact]] = {}
+    for compared in artifacts:
+        record = compared.artifact
+        if record.precision != "float32" and compared.largest_difference is not None:
+            others.setdefault(record.model, []).append(compared)
     return {
         model: ModelAgreement(
             agreement=sum(bool(a.agrees_with_float32) for a in group) / len(group),

@@ -44,7 +44,7 @@ def compare(
     )
     total = 1000 * (time.perf_counter() - start)
     if as_json:
-        print(json.dumps(compare_answer(comparison, total)))
+        print(json.dumps(compare_answer(comparison, {"total": total})))
         return
     table = Table(title=title(f"{image.name}: the network's median of {repeats}"))
     table.add_column("model")

@@ -32,7 +32,7 @@ def predict(
     prediction = classifier.predict(image, model, precision, faces=faces, no_face=no_face)
     total = 1000 * (time.perf_counter() - start)
     if as_json:
-        print(json.dumps(predict_answer(prediction, total)))
+        print(json.dumps(predict_answer(prediction, {"total": total})))
         return
     table = Table(title=title(f"{image.name}: {model} {precision}"))
     table.add_column("emotion")
