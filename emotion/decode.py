@@ -27,6 +27,9 @@ _UPRIGHT = {  # what turns a picture stored with that EXIF orientation upright
 }
 
 
+MOST_PIXELS = 89_000_000  # no limit may be higher: Pillow's own guard begins here
+
+
 @dataclass(frozen=True)
 class DecodeLimits:
     """What an image may be: at most ``max_pixels`` in all, at least ``min_side`` px a side.

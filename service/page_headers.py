@@ -1,4 +1,4 @@
-"""What the page's answers tell browsers."""
+"""What the page's answers tell browsers beside the headers of every answer."""
 
 PAGE_HEADERS = {
     "Cache-Control": "no-cache",  # keep it, but ask with its ETag
@@ -15,6 +15,4 @@ PAGE_HEADERS = {
     ),
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
 }

@@ -8,8 +8,10 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from emotion.classifier import CHECKOUT_STORE
+from emotion.decode import DEFAULT_LIMITS, MOST_PIXELS
 from emotion.detectors import DetectorName
 from emotion.machine import usable_cores
+from emotion.names import split
 
 ApiKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,32}:[0-9a-f]{64}$")]
 
@@ -56,9 +58,9 @@ class Settings(BaseSettings):
         default=30, gt=0, allow_inf_nan=False, description="time for a request body to arrive"
     )
     max_pixels: int = Field(
-        default=25_000_000,
+        default=DEFAULT_LIMITS.max_pixels,
         ge=1,
-        le=89_000_000,  # where Pillow's own guard begins
+        le=MOST_PIXELS,
         description="most pixels of one image, 89 million at most; one being decoded takes up to "
         "30 bytes a pixel",
     )
@@ -66,7 +68,9 @@ class Settings(BaseSettings):
         default=32, ge=1, description="images or ready tensors in one request to `/v2`"
     )
     max_faces: int = Field(
-        default=100, ge=1, description="most faces of one image that `faces=all` classifies"
+        default=DEFAULT_LIMITS.max_faces,
+        ge=1,
+        description="most faces of one image that `faces=all` classifies",
     )
     max_uploads: int = Field(
         default=64, ge=1, description="bodies that may arrive at once; more get 503"
@@ -130,7 +134,7 @@ class Settings(BaseSettings):
         if not isinstance(value, str):
             return value
         text = value.lower() if info.field_name == "preload" else value
-        return tuple(name for part in text.split(",") if (name := part.strip()))
+        return tuple(split([text]))
 
     @field_validator("api_keys")
     @classmethod

@@ -23,8 +23,8 @@ def answer_all(
 ) -> Generator[Outcome, None, None]:
     """Answer every pending file of a journal, ``threads`` at once, and record the outcomes.
 
-    Threads rather than processes: decoding, OpenCV and LiteRT let go of Python's lock, so that
-    threads are as fast, and they share one copy of the models.
+    Threads rather than processes: decoding, OpenCV and LiteRT let go of Python's lock, and
+    threads share one copy of the models.
 
     Args:
         journal: says what is pending, and is told what became of it.

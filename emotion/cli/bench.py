@@ -17,6 +17,7 @@ from emotion.cli import options as o
 from emotion.cli.show import show, title
 from emotion.errors import ArtifactUnavailableError
 from emotion.files import read_image
+from emotion.names import split
 
 
 def bench(
@@ -45,7 +46,7 @@ def bench(
         require(plot)
     cv2.setNumThreads(1)  # as the service does
     classifier = o.open_classifier(store, detector, detector_dir, data_dir, max_pixels)
-    loaded = classifier.load(o.split(models), o.split(precisions), o.left_out)
+    loaded = classifier.load(split(models), split(precisions), o.left_out)
     if not loaded:
         raise ArtifactUnavailableError("The model store is empty.")
     result = measure(

@@ -11,6 +11,7 @@ from emotion.answers import compare_answer
 from emotion.classifier import CHECKOUT_STORE
 from emotion.cli import options as o
 from emotion.cli.show import show, title
+from emotion.names import split
 from emotion.results import ComparedArtifact
 
 
@@ -35,8 +36,8 @@ def compare(
     start = time.perf_counter()
     comparison = classifier.compare(
         image,
-        o.split(models),
-        o.split(precisions),
+        split(models),
+        split(precisions),
         repeats=repeats,
         faces=faces,
         no_face=no_face,

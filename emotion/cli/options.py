@@ -1,7 +1,6 @@
 """Options that several commands share, each declared once."""
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,7 +8,7 @@ import typer
 
 from emotion.assets import find_detector_files
 from emotion.classifier import CHECKOUT_STORE, Classifier, Faces, NoFace
-from emotion.decode import DEFAULT_LIMITS, DecodeLimits
+from emotion.decode import DEFAULT_LIMITS, MOST_PIXELS, DecodeLimits
 from emotion.detectors import DetectorName
 from emotion.errors import ArtifactUnavailableError, EmotionError
 from emotion.machine import usable_cores
@@ -80,7 +79,7 @@ DataDir = Annotated[
 MaxPixels = Annotated[
     int,
     typer.Option(
-        envvar="EMOTION_MAX_PIXELS", min=1, max=89_000_000, help="Most pixels of one picture."
+        envvar="EMOTION_MAX_PIXELS", min=1, max=MOST_PIXELS, help="Most pixels of one picture."
     ),
 ]
 Threads = Annotated[
@@ -92,11 +91,6 @@ Threads = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-
-
-def split(values: Sequence[str]) -> list[str]:
-    """Take repeated and comma-separated values apart."""
-    return [name for value in values for part in value.split(",") if (name := part.strip())]
 
 
 def left_out(error: ArtifactUnavailableError) -> None:

@@ -1,17 +1,16 @@
 """POST /explain: what one artifact looks at in one face."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from asgi_correlation_id import correlation_id
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from emotion import errors
-from emotion.classifier import NoFace
-from emotion.detectors import DetectorName
 from emotion.explain import explain as explain_face
 from service.explanations import ExplainAnswer
 from service.problems import problem_responses
+from service.queries import ArtifactQuery, FaceQuery
 from service.routes.predict import IMAGE_ERRORS
 from service.runtime import RuntimeDep
 from service.upload import REQUEST_BODY, DisconnectedDep, ImageBytes
@@ -19,29 +18,11 @@ from service.upload import REQUEST_BODY, DisconnectedDep, ImageBytes
 router = APIRouter(tags=["emotions"])
 
 
-class ExplainQuery(BaseModel):
+class ExplainQuery(FaceQuery, ArtifactQuery):
     """Query parameters of /explain."""
 
-    model_config = {"extra": "forbid"}
-
-    model: str = Field(default="mobilenet", description="a backbone of /models")
-    precision: str = Field(default="int8", description="float32, float16 or int8")
     grid: int = Field(
         default=10, ge=2, le=16, description="rows and columns of the map: grid² calls"
-    )
-    faces: Literal["largest", "whole"] = Field(
-        default="largest", description="the largest face, or the whole picture"
-    )
-    face: int = Field(
-        default=0,
-        ge=0,
-        description="another face than the largest: its place in /predict's answer to faces=all",
-    )
-    no_face: NoFace = Field(
-        default="error", description="where no face is found: 422, or take the whole picture"
-    )
-    detector: DetectorName | None = Field(
-        default=None, description="finds the faces (default: the service's setting)"
     )
 
 

@@ -4,13 +4,13 @@ from typing import Annotated
 
 from asgi_correlation_id import correlation_id
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from emotion import errors
-from emotion.classifier import Faces, NoFace
-from emotion.detectors import DetectorName
+from emotion.classifier import Faces
 from service.engine import DeadlineError, OverloadedError
 from service.problems import problem_responses
+from service.queries import ArtifactQuery, SearchQuery
 from service.runtime import RuntimeDep
 from service.schemas import PredictAnswer
 from service.upload import (
@@ -44,22 +44,12 @@ IMAGE_ERRORS = (
 )
 
 
-class PredictQuery(BaseModel):
+class PredictQuery(SearchQuery, ArtifactQuery):
     """Query parameters of /predict."""
 
-    model_config = {"extra": "forbid"}
-
-    model: str = Field(default="mobilenet", description="a backbone of /models")
-    precision: str = Field(default="int8", description="float32, float16 or int8")
     faces: Faces = Field(
         default="largest",
         description="the largest face, all, or the whole picture (for face crops; no detection)",
-    )
-    no_face: NoFace = Field(
-        default="error", description="where no face is found: 422, or take the whole picture"
-    )
-    detector: DetectorName | None = Field(
-        default=None, description="finds the faces (default: the service's setting)"
     )
 
 

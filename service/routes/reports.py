@@ -51,5 +51,5 @@ def report(name: str, files: ReportFiles) -> FileResponse:
     return FileResponse(
         file,
         media_type=MEDIA_TYPES[file.suffix],
-        headers={"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"},
+        headers={"Cache-Control": "no-cache"},
     )
