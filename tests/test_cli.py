@@ -2,7 +2,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ import httpx
 import pytest
 from PIL import Image
 
+from benchmarks.server import free_port
 from emotion import EMOTIONS, Classifier
 from emotion.machine import machine
 from tests.conftest import ROOT
@@ -130,9 +130,7 @@ def test_bench_times_every_stage_and_draws_it(classifier: Classifier, tmp_path: 
     [(signal.SIGTERM, 1, -signal.SIGTERM), (signal.SIGINT, 1, 0), (signal.SIGTERM, 2, 0)],
 )
 def test_serve_answers_as_the_service_does(stop: int, workers: int, status: int) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     options = ["--port", str(port), "--preload", "none", "--threads", "1"]
     options += ["--workers", str(workers)]
     command = [sys.executable, "-m", "emotion", "serve", *options]

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from benchmarks.server import Server, free_port
+from tests.clients import eventually
 from tests.conftest import ROOT, StartServer
 from tests.tools import tool
 
@@ -114,15 +115,8 @@ def stack(start_server: StartServer) -> Iterator[Stack]:
             )
         )
         mine = Stack(f"http://127.0.0.1:{public}", f"http://127.0.0.1:{status}", replicas)
-        wait_for(lambda: mine.healthy() == len(ADDRESSES))
+        eventually(lambda: mine.healthy() == len(ADDRESSES))
         yield mine
-
-
-def wait_for(happened: Callable[[], bool], seconds: float = 20) -> None:
-    until = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(0.1)
 
 
 async def under_load(stack: Stack, photo: bytes, events: Events) -> Load:
@@ -183,7 +177,7 @@ def test_one_replica_is_killed_and_one_drained(stack: Stack, photo: bytes) -> No
     assert "Traceback" not in stack.replicas[1].log.read_text()
 
     last.kill()
-    wait_for(lambda: stack.healthy() == 0)
+    eventually(lambda: stack.healthy() == 0)
     answer = httpx.get(f"{stack.url}/readyz")
     assert answer.status_code == answer.json()["status"] == 503
     assert answer.headers["content-type"] == "application/problem+json"
@@ -200,7 +194,7 @@ def test_a_service_that_does_not_end_is_killed(start_server: StartServer) -> Non
 def test_a_second_sigterm_is_not_held_back(start_server: StartServer) -> None:
     with start_server(drain_seconds=60) as server:
         server.process.send_signal(signal.SIGTERM)
-        wait_for(lambda: httpx.get(f"{server.url}/readyz").status_code == 503)
+        eventually(lambda: httpx.get(f"{server.url}/readyz").status_code == 503)
         assert httpx.get(f"{server.url}/readyz").json()["status"] == "draining"
         server.stop()
         assert "Application shutdown complete" in server.log.read_text()
