@@ -5,6 +5,7 @@ import json
 import re
 import signal
 import time
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from emotion.records import PRECISIONS, Metrics
 from emotion.store import ModelStore
 from tests.steps import failure, step, training
 from tests.synthetic import write_ckplus, write_fer2013
-from training.datasets import FaceDataset, load_ckplus
+from training.datasets import FaceDataset, load_ckplus, load_fer2013, with_ckplus_labels
 from training.evaluate import expected_calibration_error, metrics_of, wilson_interval
 from training.publish import GateError, check_gate, publish_model
 from training.recipe import Recipe
@@ -104,7 +105,9 @@ def test_a_killed_training_resumes(run_dir: Path) -> None:
     assert "another recipe" in failure(*arguments, *options, "--rate", 1e-4)
 
 
-def test_fer2013_before_ckplus(run_dir: Path, tmp_path: Path) -> None:
+def test_fer2013_before_and_beside_ckplus(
+    run_dir: Path, tmp_path: Path, few_faces: FaceDataset
+) -> None:
     source = write_fer2013(tmp_path / "fer2013.zip")
     here = ("--model", "mobilenet", "--run-dir", run_dir)
     printed = step("pretrain", *here, "--fer2013", source, *TINY).splitlines()
@@ -112,8 +115,14 @@ def test_fer2013_before_ckplus(run_dir: Path, tmp_path: Path) -> None:
     log = PretrainedBase.model_validate_json((weights.parent / "pretrain.json").read_text())
     assert len(log.history) == log.epochs == 2
     assert printed[0] == f"FER2013's private test: {log.private_test_accuracy:.1%}"
-    step("train", *here, *TINY[2:], "--init", weights)
-    recipe = json.loads((run_dir / "mobilenet" / "train.json").read_text())["run"]["recipe"]
+    beside = ("--rehearsal", 0.5, "--fer2013", source)
+    assert "leave it out" in failure("pretrain", *here, *beside)
+    step("train", *here, *TINY[2:], "--init", weights, *beside)
+    run = json.loads((run_dir / "mobilenet" / "train.json").read_text())["run"]
+    recipe = run["recipe"]
+    ckplus, _, fer2013 = run["data_fingerprint"].partition("+")
+    assert ckplus == few_faces.fingerprint
+    assert len(fer2013) == len(ckplus)
     assert re.fullmatch(r"mobilenet_fer2013\.weights\.h5 \(sha256 [0-9a-f]{12}\)", recipe["init"])
 
 
@@ -260,3 +269,32 @@ def test_mixing_blends_labels_and_pixels_alike(few_faces: FaceDataset) -> None:
     assert labels.sum(axis=1) == pytest.approx(1, abs=1e-6)
     assert ((labels > 0.01) & (labels < 0.99)).any()
     assert weights.shape == (32,)
+
+
+def test_rehearsal_fills_its_share_of_every_batch(few_faces: FaceDataset) -> None:
+    from training.batches import Batches
+
+    beside = replace(few_faces, faces=np.zeros_like(few_faces.faces))
+    recipe = Recipe(model="mobilenet", input_size=32, rehearsal=0.25)
+    batches = Batches(few_faces, np.arange(64), recipe, len(EMOTIONS), beside)
+    assert len(batches) == 64 // 24
+    for pixels, labels, _ in batches.epoch(0):
+        assert (pixels.numpy().max(axis=(1, 2, 3)) == 0).sum() == 8
+        assert labels.shape == (32, len(EMOTIONS))
+    assert sum(len(labels) for _, labels in batches.plain()) == 64
+
+
+def test_fer2013_gets_the_labels_of_ckplus(tmp_path: Path) -> None:
+    fer2013 = load_fer2013(write_fer2013(tmp_path / "fer2013.zip"), "train")
+    ours = with_ckplus_labels(fer2013)
+    theirs = Counter(name.split("/")[-2] for name in fer2013.names.tolist())
+    found = Counter(
+        (name.split("/")[-2], EMOTIONS[label])
+        for name, label in zip(ours.names.tolist(), ours.labels, strict=True)
+    )
+    same = ("disgust", "fear", "happy", "surprise")
+    assert found == {
+        **{(name, name): theirs[name] for name in same},
+        ("angry", "anger"): theirs["angry"],
+        ("sad", "sadness"): theirs["sad"],
+    }

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 from sklearn.utils.class_weight import compute_sample_weight
 
@@ -23,28 +24,42 @@ class Batches:
     """Part of a dataset, as tf.data batches.
 
     Pixels are float32 [b, size, size, 3], 0..255; labels one-hot [b, classes]; weights [b]
-    balance the classes.
+    balance the classes. ``beside`` fills the recipe's share ``rehearsal`` of each batch, drawn
+    with its classes balanced; an epoch is over when ``indices`` are.
     """
 
     def __init__(
-        self, dataset: FaceDataset, indices: Indices, recipe: Recipe, classes: int
+        self,
+        dataset: FaceDataset,
+        indices: Indices,
+        recipe: Recipe,
+        classes: int,
+        beside: FaceDataset | None = None,
     ) -> None:
-        tensors = face_tensors(dataset.faces[indices], recipe.input_size)
-        labels = dataset.labels[indices]
-        self._grey = tf.constant(tensors[..., :1])
-        self._one_hot = tf.one_hot(labels, classes)
-        self._weights = tf.constant(compute_sample_weight("balanced", labels), tf.float32)
+        faces, labels = dataset.faces[indices], dataset.labels[indices]
+        weights = compute_sample_weight("balanced", labels)
+        self._count = len(indices)
         self._size = min(recipe.batch_size, len(indices))
+        self._beside = 0  # of each batch
+        if beside is not None:
+            self._beside = round(self._size * recipe.rehearsal)
+            self._chances = compute_sample_weight("balanced", beside.labels) / len(beside)
+            faces = np.concatenate([faces, beside.faces])
+            labels = np.concatenate([labels, beside.labels])
+            weights = np.concatenate([weights, np.ones(len(beside))])
+        self._grey = tf.constant(face_tensors(faces, recipe.input_size)[..., :1])
+        self._one_hot = tf.one_hot(labels, classes)
+        self._weights = tf.constant(weights, tf.float32)
         self._recipe = recipe
 
     def __len__(self) -> int:
         """Batches of one epoch; a last, smaller one is dropped (its statistics are poor)."""
-        return len(self._weights) // self._size
+        return self._count // (self._size - self._beside)
 
     def epoch(self, number: int) -> Any:
         """Shuffled, augmented and weighted; the same for the same seed and number."""
         random = np.random.default_rng((self._recipe.seed, number))
-        order = random.permutation(len(self._weights))
+        order = self._order(random)
         change = augmentation(int(random.integers(2**31)), self._recipe)
         rows = tf.data.Dataset.from_tensor_slices(order).batch(self._size, drop_remainder=True)
         batches = rows.map(
@@ -62,8 +77,16 @@ class Batches:
 
     def plain(self) -> Any:
         """In order, unchanged and unweighted."""
-        rows = tf.data.Dataset.range(len(self._weights)).batch(self._size)
+        rows = tf.data.Dataset.range(self._count).batch(self._size)
         return rows.map(lambda row: (_colour(self._pixels(row)), tf.gather(self._one_hot, row)))
+
+    def _order(self, random: np.random.Generator) -> npt.NDArray[np.int64]:
+        order = random.permutation(self._count)
+        if not self._beside:
+            return order
+        own = order[: len(self) * (self._size - self._beside)].reshape(len(self), -1)
+        drawn = random.choice(len(self._chances), (len(self), self._beside), p=self._chances)
+        return np.concatenate([own, self._count + drawn], axis=1).ravel()
 
     def _pixels(self, row: Any) -> Any:
         return tf.cast(tf.gather(self._grey, row), tf.float32)

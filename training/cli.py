@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from pydantic import ValidationError
 
@@ -14,6 +14,9 @@ from training import options as parents
 from training.backbones import BACKBONES
 from training.recipe import Recipe
 from training.workspace import REPORTS, Workspace
+
+if TYPE_CHECKING:
+    from training.datasets import FaceDataset
 
 Options = argparse.Namespace
 
@@ -40,9 +43,11 @@ def pretrain(options: Options) -> None:
     """Train a backbone on FER2013; prints the weights to give to `train --init`."""
     from training.pretrain import pretrain as on_fer2013
 
-    fer2013: Path = options.fer2013 or (options.data_dir or Path()) / "fer2013.zip"
+    recipe = _recipe(options)
+    if recipe.rehearsal:
+        raise OptionError("--rehearsal is for the stages after this one: leave it out here.")
     workspace = _workspace(options)
-    log = on_fer2013(_recipe(options), fer2013, workspace)
+    log = on_fer2013(recipe, _fer2013(options), workspace)
     print(f"FER2013's private test: {log.private_test_accuracy:.1%}")
     print(workspace.pretrained(options.model))
 
@@ -51,7 +56,8 @@ def train(options: Options) -> None:
     """Train a backbone on CK+; goes on where an earlier run of the same folder stopped."""
     from training import steps
 
-    steps.train(_recipe(options), _workspace(options))
+    recipe = _recipe(options)
+    steps.train(recipe, _workspace(options), _beside(recipe, options))
 
 
 def quantize(options: Options) -> None:
@@ -107,7 +113,9 @@ def crossval(options: Options) -> None:
     folds = options.folds_only or range(protocol.folds)
     if not set(folds) <= set(range(protocol.folds)):
         raise OptionError(f"{protocol.name} has the folds 0 to {protocol.folds - 1}: {folds}.")
-    crossval(_recipe(options), protocol, _workspace(options), folds, options.keep_weights)
+    recipe = _recipe(options)
+    beside = _beside(recipe, options)
+    crossval(recipe, protocol, _workspace(options), folds, options.keep_weights, beside)
 
 
 def merge(options: Options) -> None:
@@ -151,20 +159,21 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     steps = parser.add_subparsers(required=True, metavar="STEP")
     data, model, recipe = parents.data(), parents.model(), parents.recipe()
+    ckplus, fer2013 = parents.ckplus(), parents.fer2013()
     store, protocol, faces = parents.store(), parents.protocol(), parents.faces()
     takes: list[tuple[Callable[[Options], None], list[argparse.ArgumentParser]]] = [
-        (prepare, [data, faces]),
-        (pretrain, [model, recipe, data, parents.fer2013()]),
-        (train, [model, recipe]),
+        (prepare, [data, ckplus, faces]),
+        (pretrain, [model, recipe, data, fer2013]),
+        (train, [model, recipe, data, fer2013]),
         (quantize, [model]),
         (evaluate, [model]),
         (publish, [model, store, parents.precisions()]),
-        (run, [data, faces, model, recipe, store]),
-        (crossval, [model, recipe, protocol, parents.folds()]),
+        (run, [data, ckplus, fer2013, faces, model, recipe, store]),
+        (crossval, [model, recipe, data, fer2013, protocol, parents.folds()]),
         (merge, [protocol, store, parents.models()]),
         (report, [store]),
-        (robustness, [model, data, store, parents.frames()]),
-        (detector, [data, store]),
+        (robustness, [model, data, ckplus, store, parents.frames()]),
+        (detector, [data, ckplus, store]),
     ]
     for step, shared in takes:
         sub = steps.add_parser(
@@ -180,6 +189,19 @@ def _parser() -> argparse.ArgumentParser:
 def _recipe(options: Options) -> Recipe:
     given = {name: value for name, value in vars(options).items() if name in Recipe.model_fields}
     return Recipe(**{"input_size": BACKBONES[options.model].input_size, **given})
+
+
+def _fer2013(options: Options) -> Path:
+    given: Path | None = options.fer2013
+    return given or cast(Path, options.data_dir or Path()) / "fer2013.zip"
+
+
+def _beside(recipe: Recipe, options: Options) -> "FaceDataset | None":
+    from training.datasets import load_fer2013, with_ckplus_labels
+
+    if not recipe.rehearsal:
+        return None
+    return with_ckplus_labels(load_fer2013(_fer2013(options), "train"))
 
 
 def _ckplus(options: Options) -> Path:

@@ -13,7 +13,7 @@ import keras
 from tqdm import tqdm
 
 from emotion.records import PRECISIONS
-from training.datasets import FaceDataset
+from training.datasets import FaceDataset, fingerprint_of
 from training.fit import OtherRunError
 from training.predictions import read_predictions, write_predictions
 from training.protocols import Protocol
@@ -28,6 +28,7 @@ def crossval(
     workspace: Workspace,
     folds: Sequence[int],
     keep_weights: bool = False,
+    beside: FaceDataset | None = None,
 ) -> None:
     """Train, quantize and predict each of ``folds`` that has no predictions yet.
 
@@ -38,6 +39,7 @@ def crossval(
         folds: which of the protocol's folds to run, from 0.
         keep_weights: keep a finished fold's weights, so that deleting its ``predictions.csv``
             and running again repeats the quantization without the training.
+        beside: see train_on.
 
     Raises:
         OtherRunError: a fold was already run with another recipe or other data.
@@ -45,21 +47,26 @@ def crossval(
     dataset = FaceDataset.load(workspace.dataset)
     places = {fold: workspace.fold(protocol.name, fold) for fold in folds}
     for place in places.values():
-        _check_recipe(recipe, dataset, place)
+        _check_recipe(recipe, fingerprint_of(dataset, beside), place)
     for fold, place in places.items():
         if not place.predictions(recipe.model).is_file():
-            _run_fold(recipe, protocol, dataset, fold, place)
+            _run_fold(recipe, protocol, dataset, fold, place, beside)
         _delete_intermediate(recipe.model, place, keep_weights)
         _report(recipe.model, fold, places)
 
 
 def _run_fold(
-    recipe: Recipe, protocol: Protocol, dataset: FaceDataset, fold: int, place: Workspace
+    recipe: Recipe,
+    protocol: Protocol,
+    dataset: FaceDataset,
+    fold: int,
+    place: Workspace,
+    beside: FaceDataset | None,
 ) -> None:
     split = protocol.split(dataset, fold)
     model = recipe.model
     if not (place.weights(model).is_file() and place.log(model).is_file()):
-        train_on(recipe, dataset, split, place)
+        train_on(recipe, dataset, split, place, beside)
     quantize_on(recipe, dataset, split.train, place)
     answers = predict_on(recipe, dataset, split.test, place)
     rows = prediction_rows(dataset, split.test, answers, model=model, fold=fold)
@@ -68,13 +75,13 @@ def _run_fold(
     gc.collect()
 
 
-def _check_recipe(recipe: Recipe, dataset: FaceDataset, place: Workspace) -> None:
+def _check_recipe(recipe: Recipe, fingerprint: str, place: Workspace) -> None:
     log = place.log(recipe.model)
     if not log.is_file():
         return
     run = TrainedModel.model_validate_json(log.read_text()).run
     same = Recipe.model_validate(run.recipe) == recorded(recipe)
-    if not same or run.data_fingerprint != dataset.fingerprint:
+    if not same or run.data_fingerprint != fingerprint:
         raise OtherRunError(
             f"{place.folder(recipe.model)} holds a fold of another recipe or other data: delete it "
             "to start anew, or give another --run-dir."

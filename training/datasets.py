@@ -6,7 +6,7 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -27,6 +27,7 @@ CKPLUS_COUNTS = dict(zip(EMOTIONS, (135, 54, 177, 75, 207, 84, 249), strict=True
 CKPLUS_FRAMES = 3  # of each sequence, its last ones
 MIN_PEOPLE = 7  # subject_split's folds
 FER2013_CLASSES = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
+_CKPLUS_LABELS = {"angry": "anger", "sad": "sadness"}  # where FER2013 says it otherwise
 
 CKPLUS_NAME = re.compile(r"(?P<subject>S\d{3})_(?P<sequence>\d{3})_(?P<frame>\d{8})\.png")
 Folder: TypeAlias = Path | zipfile.Path
@@ -201,6 +202,24 @@ def load_fer2013(source: Path, split: Split) -> FaceDataset:
         detector=None,
         title="FER2013",
     )
+
+
+def fingerprint_of(dataset: FaceDataset, beside: FaceDataset | None) -> str:
+    """Identify the data of a run that learns from ``dataset`` and, maybe, another beside it."""
+    return dataset.fingerprint + (f"+{beside.fingerprint}" if beside else "")
+
+
+def with_ckplus_labels(fer2013: FaceDataset) -> FaceDataset:
+    """Return FER2013's faces but the neutral ones, labels as indices into ``EMOTIONS``."""
+    names = [_CKPLUS_LABELS.get(label, label) for label in FER2013_CLASSES]
+    index = np.array([EMOTIONS.index(name) if name in EMOTIONS else -1 for name in names])
+    labels = index[fer2013.labels]
+    kept = {
+        name: value[labels >= 0]
+        for name, value in vars(fer2013).items()
+        if isinstance(value, np.ndarray)
+    }
+    return replace(fer2013, **(kept | {"labels": labels[labels >= 0]}))
 
 
 def fetch_ckplus() -> Path:

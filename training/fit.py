@@ -18,7 +18,7 @@ from tqdm import tqdm
 from emotion.errors import EmotionError
 from training.average import WeightAverage
 from training.batches import Batches
-from training.datasets import FaceDataset
+from training.datasets import FaceDataset, fingerprint_of
 from training.fake_quantize import fake_quantized
 from training.network import build_classifier
 from training.recipe import Recipe
@@ -66,6 +66,7 @@ def fit(
     validation: Indices,
     folder: Path,
     classes: int,
+    beside: FaceDataset | None = None,
 ) -> tuple[keras.Model, Progress]:
     """Train, or go on training where ``folder`` has a checkpoint, and return the best epoch.
 
@@ -77,6 +78,8 @@ def fit(
         folder: receives ``last.keras``, ``average.npz`` where the recipe averages weights,
             ``best.weights.h5`` and ``progress.json``.
         classes: how many classes the labels have.
+        beside: faces that fill the recipe's share ``rehearsal`` of each batch; labels as
+            ``dataset``'s.
 
     Raises:
         OtherRunError: the checkpoint in ``folder`` is of another recipe or other data.
@@ -85,12 +88,12 @@ def fit(
     """
     folder.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(recipe.seed)
-    progress = _load_progress(folder, _fingerprint(recipe, dataset, train))
+    progress = _load_progress(folder, _fingerprint(recipe, dataset, train, beside))
     model = keras.models.load_model(folder / _LAST) if progress.epoch else _build(recipe, classes)
     average = WeightAverage(model, recipe.weight_average)
     if progress.epoch:
         average.load(folder / _AVERAGE)
-    batches = Batches(dataset, train, recipe, classes)
+    batches = Batches(dataset, train, recipe, classes, beside)
     held_out = Batches(dataset, validation, recipe, classes).plain()
     epochs = recipe.head_epochs + recipe.epochs
     with tqdm(total=epochs * len(batches), initial=progress.epoch * len(batches)) as bar:
@@ -189,8 +192,11 @@ def _load_progress(folder: Path, run: str) -> Progress:
     return progress
 
 
-def _fingerprint(recipe: Recipe, dataset: FaceDataset, train: Indices) -> str:
-    content = (recipe.model_dump_json(), dataset.fingerprint, str(train.tolist()))
+def _fingerprint(
+    recipe: Recipe, dataset: FaceDataset, train: Indices, beside: FaceDataset | None
+) -> str:
+    data = fingerprint_of(dataset, beside)
+    content = (recipe.model_dump_json(), data, str(train.tolist()))
     return hashlib.sha256("".join(content).encode()).hexdigest()[:16]
 
 

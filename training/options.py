@@ -12,7 +12,7 @@ from training.recipe import Recipe
 
 
 def data() -> argparse.ArgumentParser:
-    """Where CK+ and the other data are."""
+    """Where the data are."""
     options = argparse.ArgumentParser(add_help=False)
     data_dir = os.environ.get("EMOTION_DATA_DIR")
     options.add_argument(
@@ -21,20 +21,26 @@ def data() -> argparse.ArgumentParser:
         default=Path(data_dir) if data_dir else None,
         help="has ckplus.zip, fer2013.zip, face_detector/ (default: $EMOTION_DATA_DIR)",
     )
+    return options
+
+
+def ckplus() -> argparse.ArgumentParser:
+    """Where CK+ is, if it is elsewhere."""
+    options = argparse.ArgumentParser(add_help=False)
     options.add_argument(
         "--ckplus",
         type=Path,
         help="CK+ as zip or folder (default: in the data directory, else downloaded from Kaggle)",
     )
-    options.add_argument(
-        "--detect", action="store_true", help="crop faces with the detector (for uncropped faces)"
-    )
     return options
 
 
 def faces() -> argparse.ArgumentParser:
-    """Which pictures instead of CK+."""
+    """How pictures become faces, and which instead of CK+."""
     options = argparse.ArgumentParser(add_help=False)
+    options.add_argument(
+        "--detect", action="store_true", help="crop faces with the detector (for uncropped faces)"
+    )
     options.add_argument(
         "--faces",
         type=Path,

@@ -40,6 +40,13 @@ class Recipe(BaseModel):
         default="exact",
         description="int8: train with ReLU6 rounded to 8 bits, so that quantization costs less",
     )
+    rehearsal: float = Field(
+        default=0,
+        ge=0,
+        lt=1,
+        description="share of each batch that comes from FER2013, so that CK+'s few people are "
+        "not learnt by heart",
+    )
     brightness: float = Field(
         default=0, ge=0, le=1, description="random change of brightness at most, of the range"
     )

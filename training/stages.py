@@ -11,7 +11,7 @@ from emotion.machine import machine
 from emotion.records import PRECISIONS, Precision, TrainingRun
 from training.batches import face_tensors
 from training.calibrate import fold_temperature
-from training.datasets import FaceDataset
+from training.datasets import FaceDataset, fingerprint_of
 from training.evaluate import probabilities_of
 from training.fit import Progress, fit
 from training.network import init_source
@@ -24,14 +24,27 @@ from training.workspace import TrainedModel, Workspace
 
 
 def train_on(
-    recipe: Recipe, dataset: FaceDataset, split: DataSplit, workspace: Workspace
+    recipe: Recipe,
+    dataset: FaceDataset,
+    split: DataSplit,
+    workspace: Workspace,
+    beside: FaceDataset | None = None,
 ) -> TrainedModel:
-    """Fit and calibrate without the test part; leaves weights, then the log."""
+    """Fit and calibrate without the test part; leaves weights, then the log.
+
+    ``beside`` is what a recipe with ``rehearsal`` fills its batches up with.
+    """
     folder = workspace.folder(recipe.model)
-    run = run_of(recipe, dataset)
+    run = run_of(recipe, dataset, beside)
     workspace.discard_artifacts(recipe.model)
     model, progress = fit(
-        recipe, dataset, split.train, split.validation, folder / "checkpoint", len(EMOTIONS)
+        recipe,
+        dataset,
+        split.train,
+        split.validation,
+        folder / "checkpoint",
+        len(EMOTIONS),
+        beside,
     )
     held_out = face_tensors(dataset.faces[split.validation], recipe.input_size)
     answers = model.predict(held_out.astype(np.float32), verbose=0)
@@ -42,12 +55,12 @@ def train_on(
     return log
 
 
-def run_of(recipe: Recipe, dataset: FaceDataset) -> TrainingRun:
+def run_of(recipe: Recipe, dataset: FaceDataset, beside: FaceDataset | None = None) -> TrainingRun:
     """Describe a run before it starts."""
     return TrainingRun(
         git_commit=git_commit(),
         seed=recipe.seed,
-        data_fingerprint=dataset.fingerprint,
+        data_fingerprint=fingerprint_of(dataset, beside),
         recipe=recorded(recipe).model_dump(),
     )
 

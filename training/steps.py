@@ -24,10 +24,10 @@ def prepare(
     load(pictures, detector).save(workspace.dataset)
 
 
-def train(recipe: Recipe, workspace: Workspace) -> None:
-    """Fit, calibrate, and leave weights and log."""
+def train(recipe: Recipe, workspace: Workspace, beside: FaceDataset | None) -> None:
+    """Fit, calibrate, and leave weights and log; ``beside``: see train_on."""
     dataset = FaceDataset.load(workspace.dataset)
-    train_on(recipe, dataset, subject_split(dataset, SHIPPED_SEED), workspace)
+    train_on(recipe, dataset, subject_split(dataset, SHIPPED_SEED), workspace, beside)
 
 
 def quantize_model(model: str, workspace: Workspace) -> None:
