@@ -12,6 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from ruamel.yaml import YAML
 
+from benchmarks.memory import worst_case
 from service.settings import Settings
 from tests.conftest import ROOT
 from tests.tools import tool
@@ -105,13 +106,8 @@ def test_the_worst_case_fits_into_the_memory(name: str) -> None:
             if variable.startswith("EMOTION_")
         }
     )
-    models = 1_000_000_000
-    decoding = settings.threads * settings.max_pixels * 30
-    admitted = settings.max_waiting + settings.threads
-    # a body that has just arrived is there in pieces and joined
-    bodies = (2 * settings.max_uploads + admitted) * settings.max_body_bytes
     limit = int(SERVICES[name]["mem_limit"].removesuffix("g")) * 2**30
-    assert models + decoding + bodies <= limit
+    assert worst_case(settings) <= limit
 
 
 def test_clients_behind_the_proxy_are_told_apart() -> None:

@@ -1,14 +1,15 @@
-"""``python -m docs.generate``: make the pages' generated parts again, picture and examples too."""
+"""``python -m docs.generate``: make everything again that is made from something else."""
 
 import sys
 
-from docs.generate import answers, pipeline
+from docs.generate import answers, pipeline, rules
 from docs.generate.pages import PAGES, generated
 
 
 def main() -> int:
     """Write whatever has changed."""
     pipeline.write()
+    rules.write()
     answers.write()
     for path in PAGES:
         text = generated(path)
