@@ -8,7 +8,7 @@ REQUESTS ?= 500
 INIT ?= imagenet
 bin := .venv/bin
 
-.PHONY: serve test lint format load bench curves fuzz soak overload docs train lock lock-check image-test clean
+.PHONY: serve test lint format load bench curves capacity fuzz soak overload docs train lock lock-check image-test clean
 
 serve: .venv/serving ## set up and serve the shipped model store on PORT
 	EMOTION_PORT=$(PORT) $(bin)/python -m service
@@ -43,6 +43,9 @@ overload: .venv/benchmarks ## five minutes at 4 times saturation
 
 curves: .venv/benchmarks ## measure throughput and latency over threads, workers, clients, faces
 	$(bin)/python -m benchmarks.curves --out benchmarks/results/curves.json
+
+capacity: .venv/benchmarks ## predict latency under load, then measure it
+	$(bin)/python -m benchmarks.predict --out benchmarks/results/capacity.json
 
 docs: .venv/development ## make the generated parts of docs/ again, the API's examples too
 	$(bin)/python -m docs.generate

@@ -13,6 +13,7 @@ import pytest
 import benchmarks.bench
 import benchmarks.curves
 import benchmarks.load
+import benchmarks.predict
 from benchmarks.curves_plot import plot
 from benchmarks.server import serving
 from docs.generate import deploy, pipeline
@@ -41,6 +42,8 @@ def covered() -> list[Command]:
         *those("make ", "", "train", "long"),
         *those("EMOTION_", "serve"),
         *those("docker ", "docker"),
+        *those("kubectl ", "cluster"),
+        *those(".venv/bin/python -m benchmarks.capacity", ""),
         *those("export ", "", "train", "long"),
     ]
 
@@ -129,7 +132,26 @@ def test_docker_commands_are_spelled_right(command: Command) -> None:
     assert (ROOT / "docker-compose.yml").is_file()
 
 
-@pytest.mark.parametrize("module", [benchmarks.bench, benchmarks.load, benchmarks.curves])
+@pytest.mark.parametrize("command", those("kubectl ", "cluster"), ids=str)
+def test_kubectl_applies_what_there_is(command: Command) -> None:
+    *words, folder = shlex.split(command.line)
+    assert words == ["kubectl", "apply", "-k"]
+    assert (ROOT / folder / "kustomization.yaml").is_file()
+
+
+@pytest.mark.parametrize("command", those(".venv/bin/python -m benchmarks.capacity", ""), ids=str)
+def test_the_capacity_plan_is_made(command: Command) -> None:
+    words = shlex.split(command.line)
+    done = subprocess.run(
+        [sys.executable, *words[1:]], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert "a million requests" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "module", [benchmarks.bench, benchmarks.load, benchmarks.curves, benchmarks.predict]
+)
 def test_make_gives_the_benchmarks_options_they_have(module: object) -> None:
     name = module.__name__  # type: ignore[attr-defined]
     makefile = (ROOT / "Makefile").read_text().replace("\\\n", " ")

@@ -151,9 +151,11 @@ def test_the_worst_case_fits_into_the_limit(way: str) -> None:
     scratch = sum(size(volume["emptyDir"]["sizeLimit"]) for volume in pod["volumes"])
     assert worst_case(settings(way)) + scratch <= size(resources["limits"]["memory"])
     assert size(resources["requests"]["memory"]) >= 1_000_000_000  # the models
-    assert resources["limits"]["cpu"] == resources["requests"]["cpu"] == WAYS[way][2][
-        "EMOTION_THREADS"
-    ]
+    assert (
+        resources["limits"]["cpu"]
+        == resources["requests"]["cpu"]
+        == WAYS[way][2]["EMOTION_THREADS"]
+    )
 
 
 @each_way
@@ -263,7 +265,8 @@ def test_kserve_speaks_the_open_inference_protocol(http: httpx.Client) -> None:
     assert {model["modelFormat"]["name"]: model["modelFormat"]["version"]} in formats
     assert http.get("/v2").json()["name"]
     annotations = RUNTIME["annotations"]
-    assert int(annotations["prometheus.kserve.io/port"]) == RUNTIME["containers"][0]["ports"][0][
-        "containerPort"
-    ]
+    assert (
+        int(annotations["prometheus.kserve.io/port"])
+        == RUNTIME["containers"][0]["ports"][0]["containerPort"]
+    )
     assert http.get(annotations["prometheus.kserve.io/path"]).status_code == 200

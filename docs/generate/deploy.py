@@ -3,13 +3,13 @@
 import json
 from typing import Any
 
+from benchmarks.costs import QUIET
 from benchmarks.curves import LEAST_REQUESTS
 from benchmarks.server import ROOT
 from emotion.classifier import CHECKOUT_STORE
 from emotion.store import ModelStore
 from training.tables import markdown_table, size_table
 
-QUIET = 0.3  # processes a core
 CURVES = ROOT / "benchmarks" / "results" / "curves.json"
 
 

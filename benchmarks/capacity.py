@@ -1,0 +1,65 @@
+"""From requests a second to pods, cores, memory, machines and money, and what breaks on the way.
+
+    python -m benchmarks.capacity --rps 200 --model mobilenet --precision int8 --p99 0.1
+
+What is assumed, and not measured here, is an option; all of them are printed. docs/capacity.md.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import fields
+
+from benchmarks.breaking import limits
+from benchmarks.costs import Request, core_seconds, result, spread
+from benchmarks.plan import Assumptions, Plan, Pod
+from emotion.errors import EmotionError
+
+
+def parse(arguments: Sequence[str] | None = None) -> Plan:
+    """Make a plan from command-line options; none needs to be given."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.capacity",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--rps", type=float, default=200, help="requests a second at peak (200)")
+    for record in (Request, Assumptions):
+        for one in fields(record):
+            text = f"{one.metadata.get('help', '')} ({one.default})".strip()
+            name = f"--{one.name.replace('_', '-')}"
+            parser.add_argument(name, type=type(one.default), default=one.default, help=text)
+    options = vars(parser.parse_args(arguments))
+    request, given = (
+        record(**{one.name: options[one.name] for one in fields(record)})
+        for record in (Request, Assumptions)
+    )
+    return Plan(options["rps"], Pod(request, given))
+
+
+def main() -> int:
+    """Print the plan, what it assumes, and what breaks until there."""
+    plan = parse()
+    pod, given = plan.pod, plan.pod.given
+    try:
+        print(f"one request   {1000 * core_seconds(pod.request):.1f} ms of a core, {spread()}")
+        print(f"one pod       {pod.rate:.0f} requests/s, its threads {pod.load:.0%} busy")
+    except (EmotionError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"pods          {plan.pods}: {plan.cores} cores, {plan.gigabytes:.0f} GB")
+    print(f"machines      {plan.machines}")
+    print(f"money         {plan.month:,.0f} a month, {plan.million:.2f} a million requests")
+    print("\nOn the way there breaks, in this order:")
+    for limit in limits(pod):
+        if limit.rps <= plan.rps:
+            print(f"  at {limit.rps:11,.0f}/s  {limit.what}: {limit.sum}. Then: {limit.then}")
+    print(f"\nMeasured on {result('bench')['machine']}, {result('bench')['date']}. Assumed:")
+    for one in fields(given):
+        name, value = one.name.replace("_", "-"), getattr(given, one.name)
+        print(f"  --{name:24} {value:<10g} {one.metadata['help']}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
