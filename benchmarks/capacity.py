@@ -30,10 +30,8 @@ def parse(arguments: Sequence[str] | None = None) -> Plan:
             name = f"--{one.name.replace('_', '-')}"
             parser.add_argument(name, type=type(one.default), default=one.default, help=text)
     options = vars(parser.parse_args(arguments))
-    request, given = (
-        record(**{one.name: options[one.name] for one in fields(record)})
-        for record in (Request, Assumptions)
-    )
+    request = Request(**{one.name: options[one.name] for one in fields(Request)})
+    given = Assumptions(**{one.name: options[one.name] for one in fields(Assumptions)})
     return Plan(options["rps"], Pod(request, given))
 
 

@@ -79,7 +79,8 @@ def services(request: Request) -> Seconds:
     else:  # a noisy machine's stragglers are not the service's
         middles = (np.arange(1000) + 0.5) / 1000
         shape = -np.log1p(-middles)
-    return core_seconds(request) * shape / shape.mean()
+    drawn: Seconds = core_seconds(request) * shape / shape.mean()
+    return drawn
 
 
 def quiet() -> bool:

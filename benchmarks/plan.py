@@ -13,6 +13,7 @@ from typing import Any
 from benchmarks.costs import Request, core_seconds, result, services
 from benchmarks.memory import worst_case
 from benchmarks.queueing import most_load
+from emotion.decode import DEFAULT_LIMITS
 from service.settings import Settings
 
 HOURS = 730  # of a month
@@ -78,7 +79,8 @@ class Pod:
     @property
     def bytes(self) -> int:
         """The limit of its memory."""
-        return worst_case(Settings(threads=self.given.threads, **BOUNDS))
+        own = {"threads": self.given.threads, "max_pixels": DEFAULT_LIMITS.max_pixels}
+        return worst_case(Settings.model_validate(own | BOUNDS))
 
     @property
     def each_machine(self) -> int:
@@ -121,7 +123,7 @@ class Plan:
         """Money for cores, memory and answers, all month at this rate."""
         given = self.pod.given
         hourly = self.cores * given.price_core_hour + self.gigabytes * given.price_gb_hour
-        answers = self.rps * SECONDS * result("capacity")["answer_bytes"] / 1e9
+        answers: float = self.rps * SECONDS * result("capacity")["answer_bytes"] / 1e9
         return hourly * HOURS + answers * given.price_egress_gb
 
     @property

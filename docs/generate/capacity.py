@@ -104,10 +104,8 @@ def prediction() -> str:
             "Run `make capacity` on a quiet machine."
         )
     where = f"{report['machine']}, {report['date']}"
-    return (
-        f"On {where}; {report['saturation_per_second']:.1f} requests/s saturated it. {said}\n\n"
-        f"{table}"
-    )
+    saturation = f"{report['saturation_per_second']:.1f} requests/s"
+    return f"On {where}; {saturation} saturated it in the middle round. {said}\n\n{table}"
 
 
 BLOCKS = {"steps": steps, "breaks": breaks, "every": artifacts, "prediction": prediction}
