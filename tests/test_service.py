@@ -6,7 +6,6 @@ import gc
 import io
 import json
 import re
-import shutil
 import signal
 import threading
 import time
@@ -20,7 +19,6 @@ import skimage.data
 from PIL import Image
 
 from emotion import EMOTIONS, Classifier
-from emotion.classifier import CHECKOUT_STORE
 from emotion.store import ModelStore
 from service.engine import Engine, OverloadedError
 from tests.conftest import Server, StartServer, encode
@@ -372,9 +370,8 @@ def test_a_refused_request_leaves_nothing_unawaited() -> None:
 
 
 def test_ready_says_no_where_nothing_can_be_served(
-    start_server: StartServer, photo: bytes, tmp_path: Path
+    start_server: StartServer, photo: bytes, store: Path
 ) -> None:
-    store = Path(shutil.copytree(CHECKOUT_STORE, tmp_path / "store"))
     for file in store.rglob("*.tflite"):
         file.write_bytes(b"damaged")
     with start_server(store=store, ready=503) as broken:
@@ -385,9 +382,8 @@ def test_ready_says_no_where_nothing_can_be_served(
 
 
 def test_one_damaged_artifact_leaves_the_service_ready_where_nothing_else_is_loaded_yet(
-    start_server: StartServer, photo: bytes, tmp_path: Path
+    start_server: StartServer, photo: bytes, store: Path
 ) -> None:
-    store = Path(shutil.copytree(CHECKOUT_STORE, tmp_path / "store"))
     (store / ModelStore(store).record("mobilenet", "int8").file).write_bytes(b"damaged")
     with start_server(store=store, preload="none") as lame:
         assert httpx.post(f"{lame.url}/predict", content=photo).status_code == 503
@@ -396,9 +392,8 @@ def test_one_damaged_artifact_leaves_the_service_ready_where_nothing_else_is_loa
 
 
 def test_a_damaged_detector_leaves_the_service_ready(
-    start_server: StartServer, photo: bytes, tmp_path: Path
+    start_server: StartServer, photo: bytes, store: Path
 ) -> None:
-    store = Path(shutil.copytree(CHECKOUT_STORE, tmp_path / "store"))
     fastest = store / ModelStore(store).detectors[0].file
     content = fastest.read_bytes()
     fastest.write_bytes(content + b"x")
@@ -411,9 +406,8 @@ def test_a_damaged_detector_leaves_the_service_ready(
 
 
 def test_a_damaged_artifact_takes_out_itself_alone(
-    start_server: StartServer, photo: bytes, tmp_path: Path
+    start_server: StartServer, photo: bytes, store: Path
 ) -> None:
-    store = Path(shutil.copytree(CHECKOUT_STORE, tmp_path / "store"))
     (store / ModelStore(store).record("mobilenet", "int8").file).write_bytes(b"damaged")
     with start_server(store=store) as lame:
         ready = httpx.get(f"{lame.url}/readyz")

@@ -15,7 +15,7 @@ from emotion import EMOTIONS, Classifier
 from emotion.records import PRECISIONS, Metrics
 from emotion.store import ModelStore
 from tests.steps import failure, step, training
-from tests.synthetic import write_ckplus, write_fer2013
+from tests.synthetic import write_fer2013
 from training.datasets import FaceDataset, load_ckplus
 from training.evaluate import expected_calibration_error, metrics_of, wilson_interval
 from training.publish import GateError, check_gate, publish_model
@@ -24,9 +24,9 @@ from training.workspace import Evaluation, PretrainedBase, TrainedModel, Workspa
 
 
 @pytest.fixture(scope="module")
-def few_faces(tmp_path_factory: pytest.TempPathFactory) -> FaceDataset:
+def few_faces(ckplus: Path) -> FaceDataset:
     """A hundred faces of the stand-in for CK+."""
-    full = load_ckplus(write_ckplus(tmp_path_factory.mktemp("data") / "ckplus.zip"))
+    full = load_ckplus(ckplus)
     chosen = np.flatnonzero(np.isin(full.subjects, [f"S{n:03}" for n in range(7)]))[::2]
     arrays = {name: value for name, value in vars(full).items() if isinstance(value, np.ndarray)}
     kept = {name: value[chosen] for name, value in arrays.items()}
@@ -117,11 +117,10 @@ def test_fer2013_before_ckplus(run_dir: Path, tmp_path: Path) -> None:
     assert re.fullmatch(r"mobilenet_fer2013\.weights\.h5 \(sha256 [0-9a-f]{12}\)", recipe["init"])
 
 
-def test_prepare_reads_the_given_dataset(tmp_path: Path) -> None:
-    source = write_ckplus(tmp_path / "mine.zip")
-    step("prepare", "--ckplus", source, "--run-dir", tmp_path / "run")
+def test_prepare_reads_the_given_dataset(ckplus: Path, tmp_path: Path) -> None:
+    step("prepare", "--ckplus", ckplus, "--run-dir", tmp_path / "run")
     prepared = FaceDataset.load(tmp_path / "run" / "ckplus.npz")
-    assert prepared.fingerprint == load_ckplus(source).fingerprint
+    assert prepared.fingerprint == load_ckplus(ckplus).fingerprint
 
 
 def test_errors_say_what_to_do(tmp_path: Path, run_dir: Path) -> None:
