@@ -24,9 +24,8 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
 )
+ALLOWED = "--use-fake-ui-for-media-stream"  # whatever the page asks the user for
 
 
 def chromium() -> str:
@@ -56,14 +55,17 @@ def write_camera(path: Path, photo: bytes) -> None:
 expect.set_options(timeout=SLOW)
 
 
+def camera(film: Path) -> tuple[str, str]:
+    """Flags for a camera that plays a file over and over."""
+    return "--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={film}"
+
+
 @contextmanager
-def launched(camera: Path) -> Iterator[Browser]:
-    """Run Chromium, its camera playing a file over and over."""
+def launched(*flags: str) -> Iterator[Browser]:
+    """Run Chromium."""
     program = chromium()
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=program, args=[*FLAGS, f"--use-file-for-fake-video-capture={camera}"]
-        )
+        browser = playwright.chromium.launch(executable_path=program, args=[*FLAGS, *flags])
         yield browser
         browser.close()
 

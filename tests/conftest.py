@@ -20,7 +20,7 @@ from emotion import Classifier
 from emotion.assets import find_detector_files
 from emotion.classifier import CHECKOUT_STORE
 from emotion.faces import CaffeDetector
-from tests.browser import DESKTOP, SLOW, Open, Watch, launched, write_camera
+from tests.browser import ALLOWED, DESKTOP, SLOW, Open, Watch, camera, launched, write_camera
 from tests.stores import write_small_store
 from tests.synthetic import write_ckplus
 
@@ -126,9 +126,9 @@ def http(server: Server) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory, photo: bytes) -> Iterator[Browser]:
-    camera = tmp_path_factory.mktemp("camera") / "face.y4m"
-    write_camera(camera, photo)
-    with launched(camera) as running:
+    film = tmp_path_factory.mktemp("camera") / "face.y4m"
+    write_camera(film, photo)
+    with launched(ALLOWED, *camera(film)) as running:
         yield running
 
 

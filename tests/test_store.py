@@ -11,7 +11,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from emotion.classifier import CHECKOUT_STORE
 from emotion.errors import (
     ArtifactUnavailableError,
     EmotionError,
@@ -43,14 +42,14 @@ def test_publishing_into_an_empty_directory_makes_a_store(store: Path, tmp_path:
     assert not [name for name in snapshot(tmp_path / "new") if name.startswith(".")]
 
 
-def test_publishing_replaces_its_own_and_keeps_the_others(store: Path) -> None:
+def test_publishing_replaces_its_own_and_keeps_the_others(store: Path, small_store: Path) -> None:
     item = newer(int8(store), b"another content")
     old = store / int8(store).file
     publish(store, [item], {})
     after = ModelStore(store)
     assert after.record("mobilenet", "int8") == item[0]
     assert after.read(item[0]) == b"another content"
-    assert len(after.records) == len(ModelStore(CHECKOUT_STORE).records)
+    assert len(after.records) == len(ModelStore(small_store).records)
     assert after.read(after.record("mobilenet", "float32"))
     assert not old.exists()
 
