@@ -39,22 +39,26 @@ def run_dir(few_faces: FaceDataset, tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
-TINY = ("--init", "random", "--input-size", 32, "--head-epochs", 1, "--epochs", 1)
+# Of the whole network: TensorFlow builds a graph for each phase, and the head alone learns nothing
+# of the backbone.
+TINY = ("--init", "random", "--input-size", 32, "--head-epochs", 0, "--epochs", 1)
 
 
-@pytest.mark.parametrize("model", ["mobilenet", "resnet50", "vgg16"])
+@pytest.mark.parametrize(
+    ("model", "head_epochs"), [("mobilenet", 1), ("resnet50", 0), ("vgg16", 0)]
+)
 def test_a_tiny_step_of_each_backbone_reaches_the_store(
-    model: str, run_dir: Path, tmp_path: Path, photo: bytes
+    model: str, head_epochs: int, run_dir: Path, tmp_path: Path, photo: bytes
 ) -> None:
     here = ("--model", model, "--run-dir", run_dir)
-    step("train", *here, *TINY)
+    step("train", *here, *TINY, "--head-epochs", head_epochs)
     step("quantize", *here)
     printed = step("evaluate", *here)
     assert all(f"{model} {precision}:" in printed for precision in PRECISIONS)
     workspace = Workspace(run_dir)
     log = TrainedModel.model_validate_json(workspace.log(model).read_text())
     assert log.run.recipe["init"] == "random"
-    assert len(log.history) == log.epochs == 2
+    assert len(log.history) == log.epochs == head_epochs + 1
     with workspace.predictions(model).open() as file:
         rows = list(csv.DictReader(file))
     evaluation = Evaluation.model_validate_json(workspace.evaluation(model).read_text())
@@ -111,7 +115,7 @@ def test_fer2013_before_ckplus(run_dir: Path, tmp_path: Path) -> None:
     printed = step("pretrain", *here, "--fer2013", source, *TINY).splitlines()
     weights = Path(printed[-1])
     log = PretrainedBase.model_validate_json((weights.parent / "pretrain.json").read_text())
-    assert len(log.history) == log.epochs == 2
+    assert len(log.history) == log.epochs == 1
     assert printed[0] == f"FER2013's private test: {log.private_test_accuracy:.1%}"
     step("train", *here, *TINY[2:], "--init", weights)
     recipe = json.loads((run_dir / "mobilenet" / "train.json").read_text())["run"]["recipe"]
