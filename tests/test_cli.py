@@ -1,5 +1,4 @@
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -13,21 +12,8 @@ from PIL import Image
 from benchmarks.server import free_port
 from emotion import EMOTIONS, Classifier
 from emotion.machine import machine
+from tests.command import PHOTO, run
 from tests.conftest import ROOT
-
-EMOTION = Path(sys.executable).with_name("emotion")
-PHOTO = ROOT / "examples" / "astronaut.jpg"
-
-
-def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [EMOTION, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        cwd=ROOT,
-        env=os.environ | environment,
-    )
 
 
 def test_predict_as_json_is_the_librarys_answer(classifier: Classifier) -> None:

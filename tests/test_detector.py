@@ -28,8 +28,8 @@ from emotion.interpreter import Interpreter
 from emotion.nms import intersection_over_union, suppress
 from emotion.records import PRECISIONS, Agreement, DetectorRecord, Precision
 from emotion.store import ModelStore, publish
+from tests.command import PHOTO, run
 from tests.conftest import StartServer
-from tests.test_cli import PHOTO, run
 from training.detector.agreement import compare
 from training.detector.convert import convert
 from training.detector.publish import (

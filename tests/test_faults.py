@@ -16,9 +16,8 @@ import pytest
 from emotion.classifier import CHECKOUT_STORE
 from tests.clients import eventually, traffic
 from tests.conftest import Server, StartServer
-from tests.test_connections import post
-from tests.test_metrics import sample
-from tests.test_reload import events
+from tests.observed import events, sample
+from tests.wire import post
 
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 

@@ -15,7 +15,7 @@ from emotion.classifier import CHECKOUT_STORE
 from emotion.store import ModelStore
 from service.oip.messages import HEADER
 from tests.conftest import Server, StartServer
-from tests.test_metrics import sample, scrape
+from tests.observed import sample, scrape
 
 INFER = "/v2/models/mobilenet/infer"
 

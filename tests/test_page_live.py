@@ -4,8 +4,7 @@ import time
 
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser import Open
-from tests.test_page_steady import refuse
+from tests.browser import Open, refuse
 
 
 def numbers(page: Page) -> dict[str, str]:

@@ -20,8 +20,8 @@ from service.metrics import Metrics
 from service.reload import CurrentStore
 from tests.clients import eventually, traffic
 from tests.conftest import Server, StartServer
+from tests.observed import events, sample
 from tests.stores import MODEL, edit_manifest, newer, publish_retrained, retrained
-from tests.test_metrics import sample
 
 QUICK = {"reload_seconds": 0.1, "deadline_seconds": 60}
 
@@ -33,11 +33,6 @@ def versions(root: Path) -> frozenset[str]:
 def serves(server: Server, root: Path) -> bool:
     """Whether the worker that answers has the store that is on disk."""
     return set(httpx.get(f"{server.url}/readyz").json()["artifacts"]) == versions(root)
-
-
-def events(server: Server, event: str) -> list[dict[str, object]]:
-    lines = [line for line in server.log.read_text().splitlines() if line.startswith("{")]
-    return [entry for line in lines if (entry := json.loads(line))["event"] == event]
 
 
 def version_of(server: Server, photo: bytes, precision: str = "int8") -> str:

@@ -16,8 +16,8 @@ from service.clients import MAX_CLIENTS, Allowance
 from service.settings import Settings
 from tests.clients import eventually
 from tests.conftest import ROOT, Server, StartServer
-from tests.test_connections import converse, post
-from tests.test_service import problem_of
+from tests.observed import problem_of
+from tests.wire import converse, post
 
 SECURE = {
     "x-content-type-options": "nosniff",

@@ -22,23 +22,10 @@ from emotion import EMOTIONS, Classifier
 from emotion.store import ModelStore
 from service.engine import Engine, OverloadedError
 from tests.conftest import Server, StartServer, encode
+from tests.observed import problem_of, sample
 from tests.test_decode import many_chunks, many_scans, png_header
-from tests.test_metrics import sample
 
 STAGES = {"decode", "detect", "preprocess", "queue", "inference", "total"}
-
-
-def problem_of(response: httpx.Response, status: int, name: str) -> dict[str, object]:
-    """Check that a response is the documented problem and return it."""
-    assert response.status_code == status, response.text
-    assert response.headers["content-type"] == "application/problem+json"
-    problem = response.json()
-    assert set(problem) == {"type", "title", "status", "detail", "request_id"}
-    assert problem["type"] == f"urn:problem-type:emotion:{name}"
-    assert problem["status"] == status
-    assert problem["request_id"] == response.headers["x-request-id"]
-    assert len(problem["detail"]) > 25
-    return problem
 
 
 def test_predict_answers_as_documented(
