@@ -53,8 +53,13 @@ def test_what_is_dropped_is_counted(open_page: Open) -> None:
         route.continue_()
 
     page.route("**/predict?*", slowly)
-    page.wait_for_timeout(3000)
-    assert int(numbers(page)["Frames dropped"]) > before + 20
+    page.wait_for_function(
+        """least => {
+          const row = document.querySelector("#live-numbers div:last-child dd");
+          return Number(row.textContent) > least;
+        }""",
+        arg=before + 20,
+    )
 
 
 def test_a_rate_limit_is_waited_for_and_said(open_page: Open) -> None:
