@@ -1,6 +1,6 @@
 """The library's answers as plain JSON values, with the names the HTTP answers use."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from emotion.faces import Face
@@ -40,6 +40,7 @@ def compare_answer(comparison: Comparison, more: Mapping[str, float]) -> dict[st
         **_image(image),
         "box": _box(image.faces[0], image),
         "artifacts": [_compared(artifact) for artifact in comparison.artifacts],
+        "models": _models(comparison.artifacts),
         "latency_ms": _rounded(image.milliseconds, more),
     }
 
@@ -57,6 +58,22 @@ def _compared(compared: ComparedArtifact) -> dict[str, Any]:
         "accuracy": record.metrics.accuracy,
         "agrees_with_float32": compared.agrees_with_float32,
         "largest_difference": compared.largest_difference,
+    }
+
+
+def _models(artifacts: Sequence[ComparedArtifact]) -> dict[str, dict[str, float]]:
+    """How far each model's smaller precisions are from its float32, where that was compared."""
+    others: dict[str, list[ComparedArtifact]] = {}
+    for compared in artifacts:
+        record = compared.artifact
+        if record.precision != "float32" and compared.largest_difference is not None:
+            others.setdefault(record.model, []).append(compared)
+    return {
+        model: {
+            "agreement": sum(bool(a.agrees_with_float32) for a in group) / len(group),
+            "largest_difference": max(a.largest_difference or 0.0 for a in group),
+        }
+        for model, group in others.items()
     }
 
 

@@ -1,6 +1,5 @@
 """What goes over the wire."""
 
-from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, PlainSerializer
@@ -8,7 +7,7 @@ from pydantic import BaseModel, Field, PlainSerializer
 from emotion.answers import compare_answer, face_answer, predict_answer
 from emotion.labels import EMOTIONS
 from emotion.records import ArtifactRecord
-from emotion.results import ComparedArtifact, Comparison, FacePrediction, ImageFaces, Prediction
+from emotion.results import Comparison, FacePrediction, ImageFaces, Prediction
 from service.engine import Timing
 
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -129,26 +128,7 @@ class CompareAnswer(BaseModel):
     @classmethod
     def of(cls, comparison: Comparison, timing: Timing, request_id: str | None) -> "CompareAnswer":
         """Translate from the library."""
-        return cls(
-            request_id=request_id,
-            models=_agreement(comparison.artifacts),
-            **compare_answer(comparison, vars(timing)),
-        )
-
-
-def _agreement(artifacts: Sequence[ComparedArtifact]) -> dict[str, ModelAgreement]:
-    others: dict[str, list[ComparedArtifact]] = {}
-    for compared in artifacts:
-        record = compared.artifact
-        if record.precision != "float32" and compared.largest_difference is not None:
-            others.setdefault(record.model, []).append(compared)
-    return {
-        model: ModelAgreement(
-            agreement=sum(bool(a.agrees_with_float32) for a in group) / len(group),
-            largest_difference=max(a.largest_difference or 0.0 for a in group),
-        )
-        for model, group in others.items()
-    }
+        return cls(request_id=request_id, **compare_answer(comparison, vars(timing)))
 
 
 class ArtifactSummary(BaseModel):

@@ -1,6 +1,7 @@
 """A real Chromium with a camera that shows a real face."""
 
 import base64
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 DESKTOP, PHONE, CAMERA_SIZE = (1280, 860), (390, 844), (640, 480)
 SLOW = 20_000  # milliseconds that a busy machine may take
@@ -24,9 +25,8 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
 )
+ALLOWED = "--use-fake-ui-for-media-stream"  # whatever the page asks the user for
 
 
 def chromium() -> str:
@@ -56,14 +56,17 @@ def write_camera(path: Path, photo: bytes) -> None:
 expect.set_options(timeout=SLOW)
 
 
+def camera(film: Path) -> tuple[str, str]:
+    """Flags for a camera that plays a file over and over."""
+    return "--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={film}"
+
+
 @contextmanager
-def launched(camera: Path) -> Iterator[Browser]:
-    """Run Chromium, its camera playing a file over and over."""
+def launched(*flags: str) -> Iterator[Browser]:
+    """Run Chromium."""
     program = chromium()
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=program, args=[*FLAGS, f"--use-file-for-fake-video-capture={camera}"]
-        )
+        browser = playwright.chromium.launch(executable_path=program, args=[*FLAGS, *flags])
         yield browser
         browser.close()
 
@@ -111,3 +114,13 @@ def give(page: Page, event: str, content: bytes, kind: str = "image/jpeg") -> No
         }""",
         [event, base64.b64encode(content).decode(), kind],
     )
+
+
+BUSY = {503: "overloaded", 429: "too-many-requests"}
+
+
+def refuse(route: Route, *, status: int = 503, after: str = "1") -> None:
+    """Answer as a busy service does."""
+    headers = {"content-type": "application/problem+json", "retry-after": after}
+    told = {"type": f"urn:x:{BUSY[status]}", "title": "Too many requests", "detail": "Wait."}
+    route.fulfill(status=status, headers=headers, body=json.dumps(told))

@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -17,8 +18,11 @@ from playwright.sync_api import Browser, Page
 from benchmarks.server import ROOT, Server, serving
 from emotion import Classifier
 from emotion.assets import find_detector_files
+from emotion.classifier import CHECKOUT_STORE
 from emotion.faces import CaffeDetector
-from tests.browser import DESKTOP, SLOW, Open, Watch, launched, write_camera
+from tests.browser import ALLOWED, DESKTOP, SLOW, Open, Watch, camera, launched, write_camera
+from tests.stores import write_small_store
+from tests.synthetic import write_ckplus
 
 
 def encode(rgb: np.ndarray, kind: str = "PNG", **options: object) -> bytes:
@@ -69,21 +73,47 @@ def classifier() -> Classifier:
     return Classifier(interpreters=2)
 
 
+@pytest.fixture(scope="session")
+def ckplus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The stand-in for CK+, the same on every machine."""
+    return write_ckplus(tmp_path_factory.mktemp("data") / "ckplus.zip")
+
+
+@pytest.fixture(scope="session")
+def small_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A few of the shipped artifacts; nothing may change them."""
+    return write_small_store(tmp_path_factory.mktemp("small") / "store")
+
+
+@pytest.fixture
+def store(small_store: Path, tmp_path: Path) -> Path:
+    """A copy of the small store, to change."""
+    return Path(shutil.copytree(small_store, tmp_path / "store"))
+
+
 StartServer = Callable[..., AbstractContextManager[Server]]
 
 
 @pytest.fixture(scope="session")
-def start_server(tmp_path_factory: pytest.TempPathFactory) -> StartServer:
+def start_server(small_store: Path, tmp_path_factory: pytest.TempPathFactory) -> StartServer:
     """Start a real ``python -m service`` on loopback with the given settings."""
 
     def start(**settings: object) -> AbstractContextManager[Server]:
-        return serving(tmp_path_factory.mktemp("server") / "log.jsonl", **settings)
+        log = tmp_path_factory.mktemp("server") / "log.jsonl"
+        return serving(log, **({"store": small_store} | settings))
 
     return start
 
 
 @pytest.fixture(scope="session")
 def server(start_server: StartServer) -> Iterator[Server]:
+    """The shipped store, served."""
+    with start_server(store=CHECKOUT_STORE) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def small_server(start_server: StartServer) -> Iterator[Server]:
     with start_server() as running:
         yield running
 
@@ -96,21 +126,21 @@ def http(server: Server) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory, photo: bytes) -> Iterator[Browser]:
-    camera = tmp_path_factory.mktemp("camera") / "face.y4m"
-    write_camera(camera, photo)
-    with launched(camera) as running:
+    film = tmp_path_factory.mktemp("camera") / "face.y4m"
+    write_camera(film, photo)
+    with launched(ALLOWED, *camera(film)) as running:
         yield running
 
 
 @pytest.fixture
-def open_page(browser: Browser, server: Server) -> Iterator[Open]:
+def open_page(browser: Browser, small_server: Server) -> Iterator[Open]:
     """Open the page; at the end nothing may have been logged, and no other host asked."""
     watches: list[tuple[Watch, list[int]]] = []
     contexts = []
 
     def opened(
         view: str = "",
-        url: str = server.url,
+        url: str = small_server.url,
         refused: tuple[int, ...] = (),
     ) -> Page:
         context = browser.new_context(

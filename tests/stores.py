@@ -1,4 +1,4 @@
-"""Copies of the shipped store, and newer artifacts to publish into them."""
+"""A small part of the shipped store, and newer artifacts to publish into copies of it."""
 
 import hashlib
 import json
@@ -12,10 +12,18 @@ from emotion.records import ArtifactRecord, file_name
 from emotion.store import ModelStore, publish
 
 MODEL = "mobilenet"
+SMALL = ("mobilenet/float32", "mobilenet/float16", "mobilenet/int8", "vgg16/int8")
 
 
-def copy_store(to: Path) -> Path:
-    return Path(shutil.copytree(CHECKOUT_STORE, to))
+def write_small_store(to: Path) -> Path:
+    """Two models of the shipped store: copied, loaded and asked in a tenth of the time."""
+    left_out = [r for r in ModelStore(CHECKOUT_STORE).records if r.name not in SMALL]
+    files = {Path(record.file).name for record in left_out}
+    shutil.copytree(CHECKOUT_STORE, to, ignore=lambda folder, names: files.intersection(names))
+    manifest = json.loads((to / "manifest.json").read_text())
+    kept = [a for a in manifest["artifacts"] if f"{a['model']}/{a['precision']}" in SMALL]
+    edit_manifest(to, artifacts=kept)
+    return to
 
 
 def retrained(content: bytes, seed: int) -> bytes:

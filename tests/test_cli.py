@@ -1,5 +1,4 @@
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -13,21 +12,8 @@ from PIL import Image
 from benchmarks.server import free_port
 from emotion import EMOTIONS, Classifier
 from emotion.machine import machine
+from tests.command import PHOTO, run
 from tests.conftest import ROOT
-
-EMOTION = Path(sys.executable).with_name("emotion")
-PHOTO = ROOT / "examples" / "astronaut.jpg"
-
-
-def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [EMOTION, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        cwd=ROOT,
-        env=os.environ | environment,
-    )
 
 
 def test_predict_as_json_is_the_librarys_answer(classifier: Classifier) -> None:
@@ -87,16 +73,13 @@ def test_a_missing_picture_is_a_usage_error() -> None:
 
 def test_json_has_the_form_of_the_http_answers(http: httpx.Client) -> None:
     content = PHOTO.read_bytes()
-    for command, of_the_service in (
-        ("predict", {"request_id"}),
-        ("compare", {"request_id", "models"}),
-    ):
+    for command in ("predict", "compare"):
         done = run(command, PHOTO, "--json")
         assert done.returncode == 0, done.stderr
         shown, answer = json.loads(done.stdout), http.post(f"/{command}", content=content).json()
-        assert set(answer) - set(shown) == of_the_service
+        assert set(answer) - set(shown) == {"request_id"}
         assert set(answer["latency_ms"]) - set(shown["latency_ms"]) == {"queue"}
-        for name in ("image", "detector", "box", "version"):
+        for name in ("image", "detector", "box", "version", "models"):
             assert shown.get(name) == answer.get(name)
         for mine, theirs in zip(
             shown.get("artifacts", []), answer.get("artifacts", []), strict=True

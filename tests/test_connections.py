@@ -3,39 +3,11 @@
 import asyncio
 import json
 import time
-from contextlib import suppress
 
 import pytest
 
 from tests.conftest import Server, StartServer
-
-
-async def converse(server: Server, *parts: bytes, close: bool = False) -> bytes:
-    """Send parts as fast as they are taken; return all that comes back within 3 seconds."""
-    host, port = server.url.removeprefix("http://").split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    try:
-        for part in parts:
-            writer.write(part)
-            await writer.drain()
-        return b"" if close else await asyncio.wait_for(reader.read(), 3)
-    except ConnectionError:  # reset: an answer may have come before
-        with suppress(ConnectionError):
-            return await reader.read()
-        return b""
-    finally:
-        writer.close()
-
-
-def post(content_type: str, length: int | str, *more: str) -> bytes:
-    lines = (
-        "POST /predict HTTP/1.1",
-        "Host: x",
-        f"Content-Type: {content_type}",
-        f"Content-Length: {length}",
-        *more,
-    )
-    return "\r\n".join(lines).encode() + b"\r\n\r\n"
+from tests.wire import converse, post
 
 
 def test_a_lying_content_length_is_cut_off(server: Server) -> None:

@@ -14,7 +14,6 @@ import pytest
 from emotion.labels import EMOTIONS
 from emotion.records import PRECISIONS, TrainingRun
 from tests.steps import failure, step, training
-from tests.synthetic import write_ckplus
 from training.datasets import FaceDataset, load_ckplus
 from training.merge import merge
 from training.predictions import (
@@ -30,9 +29,9 @@ SUBJECT10 = PROTOCOLS["subject10"]
 
 
 @pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> FaceDataset:
+def dataset(ckplus: Path) -> FaceDataset:
     """One frame of each sequence of fifteen subjects of the stand-in for CK+."""
-    full = load_ckplus(write_ckplus(tmp_path_factory.mktemp("data") / "ckplus.zip"))
+    full = load_ckplus(ckplus)
     few = np.isin(full.subjects, [f"S{n:03}" for n in range(15)])
     chosen = np.flatnonzero(few & np.char.endswith(full.names, "10.png"))
     arrays = {name: value for name, value in vars(full).items() if isinstance(value, np.ndarray)}
@@ -171,8 +170,8 @@ def test_merging_refuses_what_is_not_complete(
     refused("no finished fold of subject10")
 
 
-def test_the_random_split_leaks_and_has_the_studys_shares(tmp_path: Path) -> None:
-    full = load_ckplus(write_ckplus(tmp_path / "ckplus.zip"))
+def test_the_random_split_leaks_and_has_the_studys_shares(ckplus: Path) -> None:
+    full = load_ckplus(ckplus)
     split = PROTOCOLS["random"].split(full, 0)
     sizes = [len(split.train), len(split.validation), len(split.test)]
     assert sizes == [687, 147, 147]

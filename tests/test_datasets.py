@@ -6,21 +6,16 @@ import numpy as np
 import pytest
 
 from emotion.labels import EMOTIONS
-from tests.synthetic import write_ckplus
 from training.datasets import CKPLUS_COUNTS, DatasetError, FaceDataset, load_ckplus, load_fer2013
 from training.splits import subject_split
 
 
 @pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_ckplus(tmp_path_factory.mktemp("data") / "ckplus.zip")
-
-
-@pytest.fixture(scope="module")
-def unpacked(archive: Path) -> Path:
-    with zipfile.ZipFile(archive) as content:
-        content.extractall(archive.parent / "unpacked")
-    return archive.parent / "unpacked"
+def unpacked(ckplus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("unpacked")
+    with zipfile.ZipFile(ckplus) as content:
+        content.extractall(folder)
+    return folder
 
 
 @pytest.fixture
@@ -40,8 +35,8 @@ def check_ckplus(dataset: FaceDataset) -> None:
         assert sequence.startswith(f"{subject}_")
 
 
-def test_zip_and_folder_are_the_same_dataset(archive: Path, unpacked: Path) -> None:
-    zipped, folder = load_ckplus(archive), load_ckplus(unpacked)
+def test_zip_and_folder_are_the_same_dataset(ckplus: Path, unpacked: Path) -> None:
+    zipped, folder = load_ckplus(ckplus), load_ckplus(unpacked)
     check_ckplus(zipped)
     assert zipped.fingerprint == folder.fingerprint
     assert load_ckplus(unpacked / "CK+48").fingerprint == folder.fingerprint
@@ -64,8 +59,8 @@ def test_fer2013_itself(data_dir: Path, tmp_path: Path) -> None:
     assert set(dataset.labels) <= set(range(7))
 
 
-def test_saving_keeps_everything(archive: Path, tmp_path: Path) -> None:
-    dataset = load_ckplus(archive)
+def test_saving_keeps_everything(ckplus: Path, tmp_path: Path) -> None:
+    dataset = load_ckplus(ckplus)
     dataset.save(tmp_path / "run" / "ckplus.npz")
     again = FaceDataset.load(tmp_path / "run" / "ckplus.npz")
     assert again.fingerprint == dataset.fingerprint
@@ -75,8 +70,8 @@ def test_saving_keeps_everything(archive: Path, tmp_path: Path) -> None:
         FaceDataset.load(tmp_path / "nothing.npz")
 
 
-def test_no_subject_is_on_two_sides(archive: Path) -> None:
-    dataset = load_ckplus(archive)
+def test_no_subject_is_on_two_sides(ckplus: Path) -> None:
+    dataset = load_ckplus(ckplus)
     seen = []
     for fold in range(7):
         split = subject_split(dataset, seed=7, fold=fold)
@@ -122,10 +117,10 @@ def test_a_renamed_file_that_still_looks_like_ckplus_is_named(broken: Path) -> N
         load_ckplus(broken)
 
 
-def test_a_damaged_entry_of_the_zip_is_named(archive: Path, tmp_path: Path) -> None:
-    with zipfile.ZipFile(archive) as content:
+def test_a_damaged_entry_of_the_zip_is_named(ckplus: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(ckplus) as content:
         entry = content.infolist()[3]
-    damaged = bytearray(archive.read_bytes())
+    damaged = bytearray(ckplus.read_bytes())
     damaged[entry.header_offset + 300] ^= 255
     (tmp_path / "ckplus.zip").write_bytes(damaged)
     name = entry.filename.removeprefix("CK+48/")
@@ -133,9 +128,9 @@ def test_a_damaged_entry_of_the_zip_is_named(archive: Path, tmp_path: Path) -> N
         load_ckplus(tmp_path / "ckplus.zip")
 
 
-def test_damaged_prepared_data_is_named(archive: Path, tmp_path: Path) -> None:
+def test_damaged_prepared_data_is_named(ckplus: Path, tmp_path: Path) -> None:
     path = tmp_path / "ckplus.npz"
-    load_ckplus(archive).save(path)
+    load_ckplus(ckplus).save(path)
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(DatasetError, match=r"ckplus\.npz is damaged: prepare it again"):
         FaceDataset.load(path)

@@ -28,9 +28,8 @@ from emotion.interpreter import Interpreter
 from emotion.nms import intersection_over_union, suppress
 from emotion.records import PRECISIONS, Agreement, DetectorRecord, Precision
 from emotion.store import ModelStore, publish
+from tests.command import PHOTO, run
 from tests.conftest import StartServer
-from tests.synthetic import write_ckplus
-from tests.test_cli import PHOTO, run
 from training.detector.agreement import compare
 from training.detector.convert import convert
 from training.detector.publish import (
@@ -42,12 +41,6 @@ from training.detector.publish import (
 )
 from training.detector.scenes import Scenes
 from training.detector.timing import latencies
-
-
-@pytest.fixture(scope="module")
-def ckplus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A stand-in, so that every machine converts the same."""
-    return write_ckplus(tmp_path_factory.mktemp("data") / "ckplus.zip")
 
 
 @pytest.fixture(scope="module")
@@ -82,9 +75,14 @@ def evaluation(
 
 
 @pytest.fixture
-def store(contents: dict[Precision, bytes], evaluation: DetectorEvaluation, tmp_path: Path) -> Path:
-    """The shipped classifiers with the detectors made here."""
-    source = ModelStore(CHECKOUT_STORE)
+def store(
+    contents: dict[Precision, bytes],
+    evaluation: DetectorEvaluation,
+    small_store: Path,
+    tmp_path: Path,
+) -> Path:
+    """Shipped classifiers with the detectors made here."""
+    source = ModelStore(small_store)
     items = [(p, detector_record(p, contents[p], evaluation)) for p in PRECISIONS]
     records = [record for _, record in items]
     publish(

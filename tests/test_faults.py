@@ -13,11 +13,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from emotion.classifier import CHECKOUT_STORE
 from tests.clients import eventually, traffic
 from tests.conftest import Server, StartServer
-from tests.test_connections import post
-from tests.test_metrics import sample
-from tests.test_reload import events
+from tests.observed import events, sample
+from tests.wire import post
 
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 
@@ -102,7 +102,7 @@ def held(pid: int) -> tuple[int, int]:
 def test_clients_that_go_leave_nothing_behind(start_server: StartServer, photo: bytes) -> None:
     address = lambda server: ("127.0.0.1", int(server.url.rpartition(":")[2]))  # noqa: E731
     slow = post("image/jpeg", len(photo)).replace(b"/predict", b"/compare?repeats=50") + photo
-    with start_server(threads=1, max_uploads=80) as server:
+    with start_server(store=CHECKOUT_STORE, threads=1, max_uploads=80) as server:  # slow to ask
         for _ in range(3):
             httpx.post(f"{server.url}/compare", content=photo)
             httpx.get(f"{server.url}/readyz")

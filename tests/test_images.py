@@ -10,7 +10,7 @@ import skimage.data
 from PIL import Image
 
 from tests.conftest import ROOT
-from tests.test_service import problem_of
+from tests.observed import problem_of
 
 PHOTO = Image.open(ROOT / "examples" / "astronaut.jpg").convert("RGB")
 GREY = PHOTO.convert("L")

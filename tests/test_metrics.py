@@ -2,23 +2,9 @@
 
 import httpx
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import StartServer
-
-
-def scrape(url: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
-    response = httpx.get(f"{url}/metrics")
-    assert response.headers["content-type"].startswith("text/plain")
-    return {
-        (sample.name, frozenset(sample.labels.items())): sample.value
-        for family in text_string_to_metric_families(response.text)
-        for sample in family.samples
-    }
-
-
-def sample(url: str, name: str, **labels: str) -> float:
-    return scrape(url).get((name, frozenset(labels.items())), 0)
+from tests.observed import sample, scrape
 
 
 @pytest.mark.parametrize("workers", [1, 2])

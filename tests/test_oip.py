@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import json
-import shutil
 import time
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from emotion.classifier import CHECKOUT_STORE
 from emotion.store import ModelStore
 from service.oip.messages import HEADER
 from tests.conftest import Server, StartServer
-from tests.test_metrics import sample, scrape
+from tests.observed import sample, scrape
 
 INFER = "/v2/models/mobilenet/infer"
 
@@ -185,9 +184,8 @@ def test_overload_and_deadlines(start_server: StartServer, photo: bytes) -> None
 
 
 def test_a_damaged_artifact_is_not_ready(
-    start_server: StartServer, photo: bytes, tmp_path: Path
+    start_server: StartServer, photo: bytes, store: Path
 ) -> None:
-    store = Path(shutil.copytree(CHECKOUT_STORE, tmp_path / "store"))
     (store / ModelStore(store).record("mobilenet", "int8").file).write_bytes(b"damaged")
     with start_server(store=store, preload="none") as lame:
         model = f"{lame.url}/v2/models/mobilenet"
@@ -199,8 +197,7 @@ def test_a_damaged_artifact_is_not_ready(
         assert httpx.get(f"{lame.url}/v2/health/ready").json()["ready"] is True
 
 
-def test_a_smaller_store_has_another_default(start_server: StartServer, tmp_path: Path) -> None:
-    store = Path(shutil.copytree(CHECKOUT_STORE, tmp_path / "store"))
+def test_a_smaller_store_has_another_default(start_server: StartServer, store: Path) -> None:
     manifest = json.loads((store / "manifest.json").read_text())
     manifest["artifacts"] = [a for a in manifest["artifacts"] if a["precision"] == "float16"]
     (store / "manifest.json").write_text(json.dumps(manifest))

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, Request, Route, expect
 
 from emotion import Classifier
 from tests.browser import SLOW, Open, give, try_example
-from tests.conftest import StartServer
+from tests.conftest import Server, StartServer
 
 
 def names(page: Page) -> list[str]:
@@ -16,8 +16,8 @@ def names(page: Page) -> list[str]:
     return [head.partition("\n")[0].strip() for head in heads]
 
 
-def test_every_artifact_is_shown_side_by_side(open_page: Open) -> None:
-    page = open_page()
+def test_every_artifact_is_shown_side_by_side(open_page: Open, server: Server) -> None:
+    page = open_page(url=server.url)
     answer = try_example(page, "Portrait")
     artifacts = answer["artifacts"]
     assert names(page) == [f"{a['model']} {a['precision']}" for a in artifacts]
@@ -200,8 +200,10 @@ def test_live_drops_frames_instead_of_queueing(open_page: Open) -> None:
     assert page.locator("#live-video").evaluate("video => video.srcObject") is None
 
 
-def test_models_show_cards_and_plots(open_page: Open, classifier: Classifier) -> None:
-    page = open_page("#models")
+def test_models_show_cards_and_plots(
+    open_page: Open, server: Server, classifier: Classifier
+) -> None:
+    page = open_page("#models", url=server.url)
     rows = page.locator("#store tbody tr")
     expect(rows).to_have_count(len(classifier.store.records))
     for plot in page.locator("#plots img").all():

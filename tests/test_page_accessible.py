@@ -9,10 +9,11 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser import DESKTOP, PHONE, Open, try_example
+from tests.conftest import Server
 
 
-def test_accessible_in_every_state(open_page: Open) -> None:
-    page = open_page(refused=(422,))
+def test_accessible_in_every_state(open_page: Open, server: Server) -> None:
+    page = open_page(url=server.url, refused=(422,))
     check(page)
     try_example(page, "Three faces")
     check(page, name="page")

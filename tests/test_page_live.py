@@ -4,8 +4,7 @@ import time
 
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser import Open
-from tests.test_page_steady import refuse
+from tests.browser import Open, refuse
 
 
 def numbers(page: Page) -> dict[str, str]:
@@ -54,8 +53,13 @@ def test_what_is_dropped_is_counted(open_page: Open) -> None:
         route.continue_()
 
     page.route("**/predict?*", slowly)
-    page.wait_for_timeout(3000)
-    assert int(numbers(page)["Frames dropped"]) > before + 20
+    page.wait_for_function(
+        """least => {
+          const row = document.querySelector("#live-numbers div:last-child dd");
+          return Number(row.textContent) > least;
+        }""",
+        arg=before + 20,
+    )
 
 
 def test_a_rate_limit_is_waited_for_and_said(open_page: Open) -> None:

@@ -5,9 +5,8 @@ import re
 
 from playwright.sync_api import Request, Route, expect
 
-from tests.browser import Open, give, try_example
+from tests.browser import Open, give, refuse, try_example
 from tests.conftest import StartServer
-from tests.test_page_steady import refuse
 
 
 def test_models_load_again(open_page: Open) -> None:

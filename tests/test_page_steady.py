@@ -1,20 +1,10 @@
 """What the page shows belongs to what is chosen, also when answers are slow, fail or cross."""
 
-import json
 import re
 
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser import Open, try_example
-
-BUSY = {503: "overloaded", 429: "too-many-requests"}
-
-
-def refuse(route: Route, *, status: int = 503, after: str = "1") -> None:
-    """Answer as a busy service does."""
-    headers = {"content-type": "application/problem+json", "retry-after": after}
-    told = {"type": f"urn:x:{BUSY[status]}", "title": "Too many requests", "detail": "Wait."}
-    route.fulfill(status=status, headers=headers, body=json.dumps(told))
+from tests.browser import Open, refuse, try_example
 
 
 def drawn(page: Page) -> bool:

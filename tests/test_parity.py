@@ -8,7 +8,6 @@ import pytest
 
 from emotion import EMOTIONS, Classifier
 from emotion.interpreter import Interpreter
-from tests.synthetic import write_ckplus
 from training.datasets import FaceDataset, load_ckplus
 from training.recipe import Recipe
 
@@ -39,9 +38,9 @@ def check(source: Path, classifier: Classifier, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_on_pictures_named_like_ckplus(
-    classifier: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    classifier: Classifier, ckplus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    check(write_ckplus(tmp_path / "ckplus.zip"), classifier, monkeypatch)
+    check(ckplus, classifier, monkeypatch)
 
 
 def test_on_ckplus(classifier: Classifier, data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

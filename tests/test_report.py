@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emotion.classifier import CHECKOUT_STORE
 from emotion.labels import EMOTIONS
 from emotion.records import PRECISIONS, Precision
 from emotion.store import ModelStore
@@ -59,10 +58,9 @@ def handmade() -> list[PredictionRow]:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Path:
-    """The shipped store with handmade predictions."""
-    store = Path(shutil.copytree(CHECKOUT_STORE, tmp_path / "store"))
-    shutil.rmtree(store / "reports", ignore_errors=True)
+def store(store: Path) -> Path:
+    """The small store with handmade predictions."""
+    shutil.rmtree(store / "reports")
     (store / "reports").mkdir()
     write_predictions(store / "reports" / SUBJECT10.file, handmade())
     return store

@@ -2,17 +2,14 @@
 
 import csv
 import json
-import shutil
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from emotion.classifier import CHECKOUT_STORE
 from emotion.decode import decode
 from emotion.records import PRECISIONS
-from tests.synthetic import write_ckplus
 from training.conditions import CONDITIONS, Condition, Patch
 from training.datasets import DatasetError, load_ckplus
 from training.robustness import robustness
@@ -54,9 +51,7 @@ def test_each_change_changes_what_it_says() -> None:
         )
 
 
-def test_a_table_for_each_precision(tmp_path: Path) -> None:
-    ckplus = write_ckplus(tmp_path / "ckplus.zip")
-    store = Path(shutil.copytree(CHECKOUT_STORE, tmp_path / "store"))
+def test_a_table_for_each_precision(ckplus: Path, store: Path) -> None:
     with pytest.raises(DatasetError, match=r"ckplus\.zip is not the data that mobilenet/float32"):
         robustness("mobilenet", store, ckplus)
     manifest = json.loads((store / "manifest.json").read_text())

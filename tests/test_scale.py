@@ -149,12 +149,14 @@ async def under_load(stack: Stack, photo: bytes, events: Events) -> Load:
 
 def test_one_replica_is_killed_and_one_drained(stack: Stack, photo: bytes) -> None:
     killed, drained, last = (replica.process for replica in stack.replicas)
-    killed_at = 0.0
+    dying = (0.0, 0.0)
 
     async def events(load: Load) -> None:
-        nonlocal killed_at
-        killed_at = time.monotonic()
+        nonlocal dying
+        told = time.monotonic()
         killed.kill()
+        await asyncio.to_thread(killed.wait)  # a busy machine takes its time: until then it listens
+        dying = (told, time.monotonic())
         await load.goes_on()
         while stack.healthy() != 2:
             await asyncio.sleep(0.1)
@@ -171,9 +173,9 @@ def test_one_replica_is_killed_and_one_drained(stack: Stack, photo: bytes) -> No
     assert len(stack.served()) == len(ADDRESSES)
     failed = [call for call in load.calls if call.outcome != 200]
     assert len(failed) <= CLIENTS
-    for call in failed:  # on their way when the replica was killed, not before, not after
-        assert call.began <= killed_at + 0.5, call
-        assert killed_at <= call.ended, call
+    for call in failed:  # on their way while the replica died, not before, not after
+        assert call.began <= dying[1], call
+        assert dying[0] <= call.ended, call
     assert "Traceback" not in stack.replicas[1].log.read_text()
 
     last.kill()

@@ -16,8 +16,8 @@ from service.clients import MAX_CLIENTS, Allowance
 from service.settings import Settings
 from tests.clients import eventually
 from tests.conftest import ROOT, Server, StartServer
-from tests.test_connections import converse, post
-from tests.test_service import problem_of
+from tests.observed import problem_of
+from tests.wire import converse, post
 
 SECURE = {
     "x-content-type-options": "nosniff",
@@ -115,7 +115,7 @@ def test_one_client_cannot_take_it_all(start_server: StartServer, photo: bytes) 
 
         async def ask() -> list[httpx.Response]:
             async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
-                request = ("/compare?repeats=20", {"content": photo})
+                request = ("/compare?repeats=50", {"content": photo})
                 return await asyncio.gather(
                     *(client.post(request[0], **request[1]) for _ in "123456")
                 )
@@ -228,7 +228,7 @@ def test_nothing_of_a_request_reaches_the_file_system(
     watched: tuple[Server, Path], photo: bytes
 ) -> None:
     server, opened = watched
-    assert "model_store/manifest.json" in opened.read_text()  # so it would be seen
+    assert "store/manifest.json" in opened.read_text()  # so it would be seen
     httpx.post(f"{server.url}/predict?faces=all", files={"image": photo})  # all that loads late
     before = len(opened.read_text())
     big = photo + bytes(3_000_000)  # more than Starlette keeps in memory by itself

@@ -6,7 +6,6 @@ import gc
 import io
 import json
 import re
-import shutil
 import signal
 import threading
 import time
@@ -20,27 +19,13 @@ import skimage.data
 from PIL import Image
 
 from emotion import EMOTIONS, Classifier
-from emotion.classifier import CHECKOUT_STORE
 from emotion.store import ModelStore
 from service.engine import Engine, OverloadedError
 from tests.conftest import Server, StartServer, encode
+from tests.observed import problem_of, sample
 from tests.test_decode import many_chunks, many_scans, png_header
-from tests.test_metrics import sample
 
 STAGES = {"decode", "detect", "preprocess", "queue", "inference", "total"}
-
-
-def problem_of(response: httpx.Response, status: int, name: str) -> dict[str, object]:
-    """Check that a response is the documented problem and return it."""
-    assert response.status_code == status, response.text
-    assert response.headers["content-type"] == "application/problem+json"
-    problem = response.json()
-    assert set(problem) == {"type", "title", "status", "detail", "request_id"}
-    assert problem["type"] == f"urn:problem-type:emotion:{name}"
-    assert problem["status"] == status
-    assert problem["request_id"] == response.headers["x-request-id"]
-    assert len(problem["detail"]) > 25
-    return problem
 
 
 def test_predict_answers_as_documented(
@@ -372,9 +357,8 @@ def test_a_refused_request_leaves_nothing_unawaited() -> None:
 
 
 def test_ready_says_no_where_nothing_can_be_served(
-    start_server: StartServer, photo: bytes, tmp_path: Path
+    start_server: StartServer, photo: bytes, store: Path
 ) -> None:
-    store = Path(shutil.copytree(CHECKOUT_STORE, tmp_path / "store"))
     for file in store.rglob("*.tflite"):
         file.write_bytes(b"damaged")
     with start_server(store=store, ready=503) as broken:
@@ -385,9 +369,8 @@ def test_ready_says_no_where_nothing_can_be_served(
 
 
 def test_one_damaged_artifact_leaves_the_service_ready_where_nothing_else_is_loaded_yet(
-    start_server: StartServer, photo: bytes, tmp_path: Path
+    start_server: StartServer, photo: bytes, store: Path
 ) -> None:
-    store = Path(shutil.copytree(CHECKOUT_STORE, tmp_path / "store"))
     (store / ModelStore(store).record("mobilenet", "int8").file).write_bytes(b"damaged")
     with start_server(store=store, preload="none") as lame:
         assert httpx.post(f"{lame.url}/predict", content=photo).status_code == 503
@@ -396,9 +379,8 @@ def test_one_damaged_artifact_leaves_the_service_ready_where_nothing_else_is_loa
 
 
 def test_a_damaged_detector_leaves_the_service_ready(
-    start_server: StartServer, photo: bytes, tmp_path: Path
+    start_server: StartServer, photo: bytes, store: Path
 ) -> None:
-    store = Path(shutil.copytree(CHECKOUT_STORE, tmp_path / "store"))
     fastest = store / ModelStore(store).detectors[0].file
     content = fastest.read_bytes()
     fastest.write_bytes(content + b"x")
@@ -411,9 +393,8 @@ def test_a_damaged_detector_leaves_the_service_ready(
 
 
 def test_a_damaged_artifact_takes_out_itself_alone(
-    start_server: StartServer, photo: bytes, tmp_path: Path
+    start_server: StartServer, photo: bytes, store: Path
 ) -> None:
-    store = Path(shutil.copytree(CHECKOUT_STORE, tmp_path / "store"))
     (store / ModelStore(store).record("mobilenet", "int8").file).write_bytes(b"damaged")
     with start_server(store=store) as lame:
         ready = httpx.get(f"{lame.url}/readyz")

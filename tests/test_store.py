@@ -1,5 +1,4 @@
 import errno
-import hashlib
 import json
 import os
 import resource
@@ -12,23 +11,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from emotion.classifier import CHECKOUT_STORE
 from emotion.errors import (
     ArtifactUnavailableError,
     EmotionError,
     StoreError,
     UnknownArtifactError,
 )
-from emotion.records import ArtifactRecord, file_name
+from emotion.records import ArtifactRecord
 from emotion.registry import Registry
 from emotion.store import ModelStore, publish
-from tests.stores import MODEL, copy_store
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
-    """A copy of the shipped store."""
-    return Path(shutil.copytree(CHECKOUT_STORE, tmp_path / "store"))
+from tests.stores import MODEL, edit_manifest, newer
 
 
 def snapshot(root: Path) -> dict[str, bytes]:
@@ -37,18 +29,6 @@ def snapshot(root: Path) -> dict[str, bytes]:
 
 def int8(root: Path) -> ArtifactRecord:
     return ModelStore(root).record("mobilenet", "int8")
-
-
-def newer(record: ArtifactRecord, content: bytes) -> tuple[ArtifactRecord, bytes]:
-    """The same artifact with another content, to publish."""
-    sha256 = hashlib.sha256(content).hexdigest()
-    file = file_name(record.model, record.precision, sha256)
-    return record.model_copy(update={"sha256": sha256, "file": file}), content
-
-
-def edit_manifest(root: Path, **changes: object) -> None:
-    path = root / "manifest.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
 def test_publishing_into_an_empty_directory_makes_a_store(store: Path, tmp_path: Path) -> None:
@@ -62,14 +42,14 @@ def test_publishing_into_an_empty_directory_makes_a_store(store: Path, tmp_path:
     assert not [name for name in snapshot(tmp_path / "new") if name.startswith(".")]
 
 
-def test_publishing_replaces_its_own_and_keeps_the_others(store: Path) -> None:
+def test_publishing_replaces_its_own_and_keeps_the_others(store: Path, small_store: Path) -> None:
     item = newer(int8(store), b"another content")
     old = store / int8(store).file
     publish(store, [item], {})
     after = ModelStore(store)
     assert after.record("mobilenet", "int8") == item[0]
     assert after.read(item[0]) == b"another content"
-    assert len(after.records) == len(ModelStore(CHECKOUT_STORE).records)
+    assert len(after.records) == len(ModelStore(small_store).records)
     assert after.read(after.record("mobilenet", "float32"))
     assert not old.exists()
 
@@ -256,7 +236,7 @@ def test_a_path_outside_the_store_cannot_be_named(store: Path) -> None:
         ModelStore(store)
 
 
-def test_a_damaged_file_is_read_once_until_it_changes(tmp_path: Path) -> None:
+def test_a_damaged_file_is_read_once_until_it_changes(store: Path) -> None:
     reads = []
 
     class Counting(ModelStore):
@@ -264,11 +244,11 @@ def test_a_damaged_file_is_read_once_until_it_changes(tmp_path: Path) -> None:
             reads.append(record.name)
             return super().read(record)
 
-    store = Counting(copy_store(tmp_path / "store"))
-    file = store.root / store.record(MODEL, "int8").file
+    counting = Counting(store)
+    file = store / counting.record(MODEL, "int8").file
     content = file.read_bytes()
     file.write_bytes(b"damaged")
-    registry = Registry(store)
+    registry = Registry(counting)
     for _ in range(3):
         with pytest.raises(ArtifactUnavailableError, match="is damaged"):
             registry.get(MODEL, "int8")
@@ -278,7 +258,7 @@ def test_a_damaged_file_is_read_once_until_it_changes(tmp_path: Path) -> None:
     assert registry.failed == {}
 
 
-def test_artifacts_load_beside_each_other(tmp_path: Path) -> None:
+def test_artifacts_load_beside_each_other(store: Path) -> None:
     begun, release = threading.Event(), threading.Event()
 
     class Slow(ModelStore):
@@ -288,7 +268,7 @@ def test_artifacts_load_beside_each_other(tmp_path: Path) -> None:
                 assert release.wait(10)
             return super().read(record)
 
-    registry = Registry(Slow(copy_store(tmp_path / "store")))
+    registry = Registry(Slow(store))
     with ThreadPoolExecutor(2) as pool:
         slow = pool.submit(registry.get, MODEL, "int8")
         assert begun.wait(10)

@@ -14,7 +14,7 @@ from emotion.explain import PATCH, explain
 from emotion.preprocess import face_crop, face_tensor
 from service.markdown import to_html
 from tests.conftest import ROOT, StartServer
-from tests.test_service import problem_of
+from tests.observed import problem_of
 
 PAGE = sorted(
     path.relative_to(ROOT / "service" / "web").as_posix()

@@ -1,10 +1,10 @@
 """A model's card: what it is, how it was measured, where it ends."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from emotion.labels import EMOTIONS
-from emotion.records import ArtifactRecord
+from emotion.records import PRECISIONS, ArtifactRecord, Precision
 from training.datasets import CKPLUS
 from training.protocols import PROTOCOLS
 from training.scores import ArtifactScores, read_scores
@@ -28,8 +28,12 @@ def card(
     trained: TrainedModel,
     evaluation: Evaluation,
     folds: Sequence[ArtifactScores] = (),
+    held: Collection[Precision] = PRECISIONS,
 ) -> str:
-    """Write the model's card in Markdown; ``folds`` are its scores in the cross-validation."""
+    """Write the model's card in Markdown.
+
+    ``folds`` are its scores in the cross-validation, ``held`` the precisions in the store.
+    """
     first = records[0]
     rows = "\n".join(
         f"| {r.precision} | {r.bytes / 1e6:.2f} MB | {r.metrics.accuracy:.1%} "
@@ -51,7 +55,7 @@ Seven posed emotions ({", ".join(EMOTIONS)}) from a {first.input_size}x{first.in
 | precision | size | accuracy (95 % interval) | macro F1 | ECE | as float32 | p50 | version |
 | --- | --- | --- | --- | --- | --- | --- | --- |
 {rows}
-
+{_held_section(held)}
 Measured on {first.metrics.images} images: {first.metrics.protocol}. ECE is the expected
 calibration error, "as float32" the share of equal answers, p50 the median latency of the
 network alone on one thread of {first.latency.machine}, {first.latency.date}.
@@ -76,6 +80,12 @@ to {recipe["epochs"]} of the whole network (stopped after {trained.epochs}, the 
 
 {_limits(evaluation)}
 """
+
+
+def _held_section(held: Collection[Precision]) -> str:
+    if set(held) == set(PRECISIONS):
+        return ""
+    return f"\nOf these the store holds {' and '.join(p for p in PRECISIONS if p in held)} alone.\n"
 
 
 def _limits(evaluation: Evaluation) -> str:

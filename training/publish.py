@@ -35,7 +35,7 @@ def publish_model(
         model: the backbone.
         workspace: of its run; all three artifacts are there and must pass the gate.
         store: receives them.
-        precisions: which of the three; the card describes all.
+        precisions: which of the three; the card describes all, and says which the store holds.
 
     Raises:
         GateError: an artifact never recognises some class, lost more accuracy to quantization
@@ -50,12 +50,14 @@ def publish_model(
     )
     contents = {p: workspace.read(workspace.artifact(model, p), "quantize") for p in PRECISIONS}
     check_gate(model, evaluation, {p: len(c) for p, c in contents.items()})
-    _check_siblings(model, trained, store, precisions)
+    siblings = _siblings(model, store, precisions)
+    _check_siblings(siblings, trained)
     records = [
         (_record(model, precision, content, trained, evaluation), content)
         for precision, content in contents.items()
     ]
-    text = card(model, [r for r, _ in records], trained, evaluation, read_folds(model, store))
+    held = {*precisions, *(sibling.precision for sibling in siblings)}
+    text = card(model, [r for r, _ in records], trained, evaluation, read_folds(model, store), held)
     chosen = [(r, content) for r, content in records if r.precision in precisions]
     publish(store, chosen, {model: text})
     reports = store / REPORTS
@@ -84,14 +86,17 @@ def check_gate(model: str, evaluation: Evaluation, sizes: dict[Precision, int]) 
         raise GateError(f"{model} is not published: {'; '.join(reasons)}.")
 
 
-def _check_siblings(
-    model: str, trained: TrainedModel, store: Path, precisions: Sequence[Precision]
-) -> None:
+def _siblings(model: str, store: Path, precisions: Sequence[Precision]) -> list[ArtifactRecord]:
+    """Return the model's artifacts that stay in the store as they are."""
     if not (store / MANIFEST).exists():
-        return
-    for record in ModelStore(store).records:
-        stays = record.model == model and record.precision not in precisions
-        if stays and record.training != trained.run:
+        return []
+    mine = (r for r in ModelStore(store).records if r.model == model)
+    return [record for record in mine if record.precision not in precisions]
+
+
+def _check_siblings(siblings: Sequence[ArtifactRecord], trained: TrainedModel) -> None:
+    for record in siblings:
+        if record.training != trained.run:
             raise GateError(
                 f"{record.name} in the store comes from another training: publish it as well, or "
                 "the precisions could not be compared."

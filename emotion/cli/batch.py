@@ -29,7 +29,7 @@ from emotion.batch import (
     require,
     write_tables,
 )
-from emotion.classifier import CHECKOUT_STORE, Classifier
+from emotion.classifier import Classifier
 from emotion.cli import options as o
 from emotion.printable import printable
 
@@ -48,6 +48,7 @@ def _known_format(out: Path) -> Path:
     return out
 
 
+@o.with_setup
 def batch(
     folder: Annotated[
         Path,
@@ -75,7 +76,6 @@ def batch(
     precision: o.Precision = "int8",
     faces: o.FacesOption = "largest",
     no_face: o.NoFaceOption = "error",
-    detector: o.Detector = None,
     threads: o.Threads = o.THREADS,
     overwrite: Annotated[
         bool,
@@ -84,11 +84,8 @@ def batch(
             help="Replace an output or an unfinished run; one that --overwrite began goes on.",
         ),
     ] = False,
-    store: o.Store = CHECKOUT_STORE,
-    detector_dir: o.DetectorDir = None,
-    data_dir: o.DataDir = None,
-    max_pixels: o.MaxPixels = o.MAX_PIXELS,
-    as_json: o.Json = False,
+    *,
+    setup: o.Setup,
 ) -> None:
     """Classify a folder of pictures into a table.
 
@@ -98,9 +95,7 @@ def batch(
     require(out)
     start = time.perf_counter()
     cv2.setNumThreads(1)  # every thread already has a picture of its own
-    classifier = o.open_classifier(
-        store, detector, detector_dir, data_dir, max_pixels, interpreters=threads
-    )
+    classifier = setup.classifier(interpreters=threads)
     artifact = classifier.registry.get(model, precision).record
     named = {"model": model, "precision": precision, "version": artifact.version}
     settings = named | {
@@ -108,7 +103,7 @@ def batch(
         "detector": classifier.detector.name,
         "faces": faces,
         "no_face": no_face,
-        "max_pixels": max_pixels,
+        "max_pixels": setup.max_pixels,
     }
     journal = _open_journal(out, settings, overwrite)
     try:
@@ -141,7 +136,7 @@ def batch(
         "resumed": journal.resumed,
         "seconds": round(time.perf_counter() - start, 3),
     }
-    _report(summary, as_json)
+    _report(summary, setup.as_json)
     if failed:
         raise typer.Exit(SOME_FAILED)
 

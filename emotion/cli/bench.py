@@ -12,7 +12,6 @@ from emotion.bench import STAGES, ArtifactTiming, Bench
 from emotion.bench import bench as measure
 from emotion.bench_plot import plot as draw
 from emotion.bench_plot import require
-from emotion.classifier import CHECKOUT_STORE
 from emotion.cli import options as o
 from emotion.cli.show import show, title
 from emotion.errors import ArtifactUnavailableError
@@ -20,6 +19,7 @@ from emotion.files import read_image
 from emotion.names import split
 
 
+@o.with_setup
 def bench(
     image: o.Image,
     models: o.Models = [],  # noqa: B006 (typer copies it)
@@ -31,12 +31,8 @@ def bench(
     ] = None,
     faces: o.FacesOption = "largest",
     no_face: o.NoFaceOption = "error",
-    detector: o.Detector = None,
-    store: o.Store = CHECKOUT_STORE,
-    detector_dir: o.DetectorDir = None,
-    data_dir: o.DataDir = None,
-    max_pixels: o.MaxPixels = o.MAX_PIXELS,
-    as_json: o.Json = False,
+    *,
+    setup: o.Setup,
 ) -> None:
     """Time every stage with every artifact on this machine.
 
@@ -45,7 +41,7 @@ def bench(
     if plot:
         require(plot)
     cv2.setNumThreads(1)  # as the service does
-    classifier = o.open_classifier(store, detector, detector_dir, data_dir, max_pixels)
+    classifier = setup.classifier()
     loaded = classifier.load(split(models), split(precisions), o.left_out)
     if not loaded:
         raise ArtifactUnavailableError("The model store is empty.")
@@ -59,7 +55,7 @@ def bench(
     )
     if plot:
         draw(result, plot)
-    if as_json:
+    if setup.as_json:
         print(json.dumps(result.as_json()))
     else:
         show(_table(image.name, result))

@@ -8,13 +8,13 @@ import typer
 from rich.table import Table
 
 from emotion.answers import compare_answer
-from emotion.classifier import CHECKOUT_STORE
 from emotion.cli import options as o
 from emotion.cli.show import show, title
 from emotion.names import split
 from emotion.results import ComparedArtifact
 
 
+@o.with_setup
 def compare(
     image: o.Image,
     models: o.Models = [],  # noqa: B006 (typer copies it)
@@ -24,15 +24,11 @@ def compare(
         Literal["largest", "whole"], typer.Option(help="The largest face, or the whole picture.")
     ] = "largest",
     no_face: o.NoFaceOption = "error",
-    detector: o.Detector = None,
-    store: o.Store = CHECKOUT_STORE,
-    detector_dir: o.DetectorDir = None,
-    data_dir: o.DataDir = None,
-    max_pixels: o.MaxPixels = o.MAX_PIXELS,
-    as_json: o.Json = False,
+    *,
+    setup: o.Setup,
 ) -> None:
     """Show one face to several artifacts, side by side with their float32."""
-    classifier = o.open_classifier(store, detector, detector_dir, data_dir, max_pixels)
+    classifier = setup.classifier()
     start = time.perf_counter()
     comparison = classifier.compare(
         image,
@@ -44,7 +40,7 @@ def compare(
         left_out=o.left_out,
     )
     total = 1000 * (time.perf_counter() - start)
-    if as_json:
+    if setup.as_json:
         print(json.dumps(compare_answer(comparison, {"total": total})))
         return
     table = Table(title=title(f"{image.name}: the network's median of {repeats}"))

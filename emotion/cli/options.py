@@ -1,6 +1,10 @@
 """Options that several commands share, each declared once."""
 
+import functools
+import inspect
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +20,6 @@ from emotion.printable import printable
 from emotion.records import Precision as PrecisionName
 from emotion.store import ModelStore
 
-MAX_PIXELS = DEFAULT_LIMITS.max_pixels
 THREADS = usable_cores()
 
 
@@ -57,31 +60,7 @@ FacesOption = Annotated[
 NoFaceOption = Annotated[
     NoFace, typer.Option(help="Where no face is found: fail, or take the whole picture.")
 ]
-Detector = Annotated[
-    DetectorName | None,
-    typer.Option(
-        envvar="EMOTION_DETECTOR",
-        help="Finds the faces (default: compiled where the store has one, else caffe).",
-        show_default=False,
-    ),
-]
 Store = Annotated[Path, typer.Option(envvar="EMOTION_STORE", help="Directory of the model store.")]
-DetectorDir = Annotated[
-    Path | None,
-    typer.Option(
-        envvar="EMOTION_DETECTOR_DIR", help="Directory with the Caffe detector's two files."
-    ),
-]
-DataDir = Annotated[
-    Path | None,
-    typer.Option(envvar="EMOTION_DATA_DIR", help="Data directory; may have face_detector/."),
-]
-MaxPixels = Annotated[
-    int,
-    typer.Option(
-        envvar="EMOTION_MAX_PIXELS", min=1, max=MOST_PIXELS, help="Most pixels of one picture."
-    ),
-]
 Threads = Annotated[
     int,
     typer.Option(
@@ -98,19 +77,59 @@ def left_out(error: ArtifactUnavailableError) -> None:
     print(f"left out: {printable(str(error))}", file=sys.stderr)
 
 
-def open_classifier(
-    store: Path,
-    detector: DetectorName | None,
-    detector_dir: Path | None,
-    data_dir: Path | None,
-    max_pixels: int,
-    **options: Any,
-) -> Classifier:
-    """Return the classifier that the shared options describe."""
-    return Classifier(
-        store,
-        detector=detector,
-        detector_files=lambda: find_detector_files(detector_dir, data_dir),
-        limits=DecodeLimits(max_pixels=max_pixels),
-        **options,
+@dataclass(frozen=True)
+class Setup:
+    """What every command that answers pictures asks about the classifier and its own output."""
+
+    detector: Annotated[
+        DetectorName | None,
+        typer.Option(
+            envvar="EMOTION_DETECTOR",
+            help="Finds the faces (default: compiled where the store has one, else caffe).",
+            show_default=False,
+        ),
+    ] = None
+    store: Store = CHECKOUT_STORE
+    detector_dir: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="EMOTION_DETECTOR_DIR", help="Directory with the Caffe detector's two files."
+        ),
+    ] = None
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(envvar="EMOTION_DATA_DIR", help="Data directory; may have face_detector/."),
+    ] = None
+    max_pixels: Annotated[
+        int,
+        typer.Option(
+            envvar="EMOTION_MAX_PIXELS", min=1, max=MOST_PIXELS, help="Most pixels of one picture."
+        ),
+    ] = DEFAULT_LIMITS.max_pixels
+    as_json: Json = False
+
+    def classifier(self, interpreters: int = 1) -> Classifier:
+        """Return the classifier described."""
+        return Classifier(
+            self.store,
+            detector=self.detector,
+            detector_files=lambda: find_detector_files(self.detector_dir, self.data_dir),
+            limits=DecodeLimits(max_pixels=self.max_pixels),
+            interpreters=interpreters,
+        )
+
+
+def with_setup(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command with a parameter ``setup`` the fields of Setup as options of its own."""
+    shared = inspect.signature(Setup).parameters.values()
+    own = [p for p in inspect.signature(command).parameters.values() if p.name != "setup"]
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        setup = Setup(**{option.name: given.pop(option.name) for option in shared})
+        command(**given, setup=setup)
+
+    run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [p.replace(kind=p.KEYWORD_ONLY) for p in (*own, *shared)]
     )
+    return run

@@ -6,32 +6,28 @@ import time
 from rich.table import Table
 
 from emotion.answers import predict_answer
-from emotion.classifier import CHECKOUT_STORE
 from emotion.cli import options as o
 from emotion.cli.show import show, title
 from emotion.labels import EMOTIONS
 
 
+@o.with_setup
 def predict(
     image: o.Image,
     model: o.Model = "mobilenet",
     precision: o.Precision = "int8",
     faces: o.FacesOption = "largest",
     no_face: o.NoFaceOption = "error",
-    detector: o.Detector = None,
-    store: o.Store = CHECKOUT_STORE,
-    detector_dir: o.DetectorDir = None,
-    data_dir: o.DataDir = None,
-    max_pixels: o.MaxPixels = o.MAX_PIXELS,
-    as_json: o.Json = False,
+    *,
+    setup: o.Setup,
 ) -> None:
     """Tell which emotions the faces of a picture show."""
-    classifier = o.open_classifier(store, detector, detector_dir, data_dir, max_pixels)
+    classifier = setup.classifier()
     classifier.registry.get(model, precision)  # loaded before the clock starts
     start = time.perf_counter()
     prediction = classifier.predict(image, model, precision, faces=faces, no_face=no_face)
     total = 1000 * (time.perf_counter() - start)
-    if as_json:
+    if setup.as_json:
         print(json.dumps(predict_answer(prediction, {"total": total})))
         return
     table = Table(title=title(f"{image.name}: {model} {precision}"))

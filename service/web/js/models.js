@@ -56,7 +56,7 @@ function showStore(records) {
   });
   const { metrics, latency } = records[0];
   $("store").replaceChildren(
-    el("caption", {}, `${RULE} Accuracy on ${metrics.images} images (${metrics.protocol}); latency of the network alone on ${latency.machine}.`),
+    el("caption", {}, el("p", {}, `${RULE} Accuracy on ${metrics.images} images (${metrics.protocol}); latency of the network alone on ${latency.machine}.`)),
     el("thead", {}, el("tr", {}, ...heads.map((head, index) => el("th", { scope: "col", class: index && head !== "Version" ? "number" : "" }, head)))),
     el("tbody", {}, ...rows),
   );

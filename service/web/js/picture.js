@@ -19,7 +19,7 @@ let running = new AbortController();
 
 export function startPicture() {
   $("photo").addEventListener("error", () => show($("shown"), false)); // the service will say why
-  $("tradeoff-rule").textContent = `${RULE} Latency is the network alone, measured just now: the median of ${REPEATS} calls, and below it their 10th and 90th percentile.`;
+  $("tradeoff-rule").textContent = `${RULE} Latency is the network alone, measured just now: the median of ${REPEATS} calls, and below it their 10th and 90th percentile. Below the accuracy stands its 95 % interval.`;
   artifacts().catch((problem) => showProblem($("picture-problem"), problem)); // at once, not later
   const here = () => $("picture").hidden && (location.hash = "picture"); // whatever the view, the answer is in this one
   listen(

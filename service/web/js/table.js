@@ -81,7 +81,7 @@ function latencyCell(a) {
 function accuracyCell(a) {
   const { accuracy_low: low, accuracy_high: high } = a.record.metrics;
   const digits = (share) => (100 * share).toFixed(1);
-  return number(digits(a.accuracy), small("95 % interval"), small(`${digits(low)} to ${digits(high)}`));
+  return number(digits(a.accuracy), small(`${digits(low)} to ${digits(high)}`));
 }
 
 function emotionColumn(emotion) {
