@@ -29,7 +29,7 @@ from emotion.batch import (
     require,
     write_tables,
 )
-from emotion.classifier import CHECKOUT_STORE, Classifier
+from emotion.classifier import Classifier
 from emotion.cli import options as o
 from emotion.printable import printable
 
@@ -84,7 +84,7 @@ def batch(
             help="Replace an output or an unfinished run; one that --overwrite began goes on.",
         ),
     ] = False,
-    store: o.Store = CHECKOUT_STORE,
+    store: o.Store = o.STORE,
     detector_dir: o.DetectorDir = None,
     data_dir: o.DataDir = None,
     max_pixels: o.MaxPixels = o.MAX_PIXELS,

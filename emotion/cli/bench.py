@@ -12,7 +12,6 @@ from emotion.bench import STAGES, ArtifactTiming, Bench
 from emotion.bench import bench as measure
 from emotion.bench_plot import plot as draw
 from emotion.bench_plot import require
-from emotion.classifier import CHECKOUT_STORE
 from emotion.cli import options as o
 from emotion.cli.show import show, title
 from emotion.errors import ArtifactUnavailableError
@@ -32,7 +31,7 @@ def bench(
     faces: o.FacesOption = "largest",
     no_face: o.NoFaceOption = "error",
     detector: o.Detector = None,
-    store: o.Store = CHECKOUT_STORE,
+    store: o.Store = o.STORE,
     detector_dir: o.DetectorDir = None,
     data_dir: o.DataDir = None,
     max_pixels: o.MaxPixels = o.MAX_PIXELS,

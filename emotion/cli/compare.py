@@ -8,7 +8,6 @@ import typer
 from rich.table import Table
 
 from emotion.answers import compare_answer
-from emotion.classifier import CHECKOUT_STORE
 from emotion.cli import options as o
 from emotion.cli.show import show, title
 from emotion.names import split
@@ -25,7 +24,7 @@ def compare(
     ] = "largest",
     no_face: o.NoFaceOption = "error",
     detector: o.Detector = None,
-    store: o.Store = CHECKOUT_STORE,
+    store: o.Store = o.STORE,
     detector_dir: o.DetectorDir = None,
     data_dir: o.DataDir = None,
     max_pixels: o.MaxPixels = o.MAX_PIXELS,

@@ -23,7 +23,7 @@ THREADS = usable_cores()
 def _models(ctx: typer.Context) -> list[str]:
     """Complete a backbone's name from the store that the command line names."""
     try:
-        records = ModelStore(ctx.params.get("store") or CHECKOUT_STORE).records
+        records = ModelStore(Path(ctx.params.get("store") or CHECKOUT_STORE)).records
     except EmotionError:
         return []
     return list(dict.fromkeys(record.model for record in records))
@@ -65,7 +65,10 @@ Detector = Annotated[
         show_default=False,
     ),
 ]
-Store = Annotated[Path, typer.Option(envvar="EMOTION_STORE", help="Directory of the model store.")]
+STORE = str(CHECKOUT_STORE)
+Store = Annotated[
+    str, typer.Option(envvar="EMOTION_STORE", help="Directory of the model store, or its URL.")
+]
 DetectorDir = Annotated[
     Path | None,
     typer.Option(
@@ -99,7 +102,7 @@ def left_out(error: ArtifactUnavailableError) -> None:
 
 
 def open_classifier(
-    store: Path,
+    store: str,
     detector: DetectorName | None,
     detector_dir: Path | None,
     data_dir: Path | None,

@@ -6,7 +6,6 @@ import time
 from rich.table import Table
 
 from emotion.answers import predict_answer
-from emotion.classifier import CHECKOUT_STORE
 from emotion.cli import options as o
 from emotion.cli.show import show, title
 from emotion.labels import EMOTIONS
@@ -19,7 +18,7 @@ def predict(
     faces: o.FacesOption = "largest",
     no_face: o.NoFaceOption = "error",
     detector: o.Detector = None,
-    store: o.Store = CHECKOUT_STORE,
+    store: o.Store = o.STORE,
     detector_dir: o.DetectorDir = None,
     data_dir: o.DataDir = None,
     max_pixels: o.MaxPixels = o.MAX_PIXELS,
