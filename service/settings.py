@@ -17,7 +17,7 @@ from emotion.remote.records import CHANNEL, ChannelName
 ApiKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,32}:[0-9a-f]{64}$")]
 
 ArtifactName = Annotated[
-    str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*/(float32|float16|int8)$", to_lower=True)
+    str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*/(float32|float16|int8)$")
 ]
 
 

@@ -50,7 +50,7 @@ class Objects:
 
     def write(self, name: str, content: bytes) -> None:
         """Write an object, whole or not at all."""
-        self._check_writable()
+        self.check_writable()
         with self._saying(name):
             self._put(name, content)
 
@@ -68,7 +68,7 @@ class Objects:
 
         S3 compares and writes in one step; elsewhere a writer in the moment between is not noticed.
         """
-        self._check_writable()
+        self.check_writable()
         if self.tag(name) != tag:
             return False
         condition: dict[str, Any] = {}
@@ -84,13 +84,26 @@ class Objects:
         return True
 
     def sizes(self, folder: str) -> dict[str, int]:
-        """Return the objects in a folder, by name, with their bytes; none where it is not."""
+        """Return the objects in a folder, by name, with their bytes; none where it is not.
+
+        Nor does a web server tell of any.
+        """
+        if self.read_only:
+            return {}
         with self._saying(folder):
             try:
                 found = self._files.find(f"{self._root}/{folder}", detail=True)
             except FileNotFoundError:
                 return {}
         return {path.rpartition("/")[2]: int(info["size"]) for path, info in found.items()}
+
+    def check_writable(self) -> None:
+        """Raise StoreError where objects can only be read."""
+        if self.read_only:
+            raise StoreError(
+                f"{self.url}: a web server's store is only read. Change it where its files lie, by "
+                "an s3://, gs:// or file:// URL."
+            )
 
     def _put(self, name: str, content: bytes, **condition: Any) -> None:
         path = f"{self._root}/{name}"
@@ -101,13 +114,6 @@ class Objects:
         self._files.makedirs(path.rpartition("/")[0], exist_ok=True)
         self._files.pipe_file(beside, content)
         self._files.mv(beside, path)
-
-    def _check_writable(self) -> None:
-        if self.read_only:
-            raise StoreError(
-                f"{self.url}: a web server's store is only read. Change it where its files lie, by "
-                "an s3://, gs:// or file:// URL."
-            )
 
     @contextlib.contextmanager
     def _saying(self, name: str) -> Iterator[None]:
@@ -151,7 +157,7 @@ def _connect(url: str, scheme: str) -> "tuple[AbstractFileSystem, str]":
 def _patience(scheme: str) -> dict[str, Any]:
     """Return options that keep a silent server from being waited for long."""
     if scheme in ("s3", "s3a"):
-        tries = {"max_attempts": 2, "mode": "standard"}
+        tries = {"total_max_attempts": 1}  # s3fs tries again itself
         return {
             "config_kwargs": {
                 "connect_timeout": _SECONDS / 2,

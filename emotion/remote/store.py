@@ -76,8 +76,10 @@ class RemoteStore:
 
     def find(self, start: str) -> str:
         """Return the one version that begins with these hex digits."""
-        if len(start) == 64:  # a web server lists none
+        if len(start) == 64:
             return start.lower()
+        if self._objects.read_only:
+            raise StoreError(f"{self.url}: a web server lists no versions: give all 64 digits.")
         found = [version for version in self.versions() if version.startswith(start.lower())]
         if len(found) == 1:
             return found[0]
@@ -118,6 +120,7 @@ class RemoteStore:
         Raises:
             ArtifactUnavailableError, StoreError: see ``version_of``.
         """
+        self._objects.check_writable()
         version = version_of(store)
         present = self._objects.sizes(BLOBS)
         sent: dict[str, int] = {}
@@ -134,6 +137,7 @@ class RemoteStore:
 
     def promote(self, version: str, channel: str = CHANNEL) -> Channel:
         """Serve a version, all of whose files are there, from now on."""
+        self._objects.check_writable()
         wanted = self.version(version)
         self.manifest(wanted)
         present = self._objects.sizes(BLOBS)
@@ -151,6 +155,7 @@ class RemoteStore:
 
     def rollback(self, channel: str = CHANNEL) -> Channel:
         """Serve again what was served before; once more goes one further back."""
+        self._objects.check_writable()
         tag, now = self._channel_now(channel)
         if now is None or not now.before:
             raise StoreError(f"{self.url}: channel {channel} has no version before.")
