@@ -104,7 +104,6 @@ class CurrentStore:
         look = self._look()
         if look.problem != self.remote_problem:  # one line, however often the poll comes round
             if look.problem:
-                self._metrics.reloaded("refused")
                 _log.error("store out of reach", reason=look.problem, serving=look.root.name[:12])
             else:
                 _log.info("store within reach again", serving=look.root.name[:12])

@@ -36,8 +36,7 @@ class Settings(BaseSettings):
     )
     store: str | Path = Field(
         default=CHECKOUT_STORE,
-        description="directory of the model store, or [its URL](docs/store.md): `s3://`, `gs://`, "
-        "`https://`",
+        description="directory of the model store, or its URL: `s3://`, `gs://`, `https://`",
     )
     channel: ChannelName = Field(
         default=CHANNEL, description="which version of a store with a URL: what was promoted there"
@@ -60,8 +59,8 @@ class Settings(BaseSettings):
     )
     shadow: ArtifactName | None = Field(
         default=None,
-        description="artifact that is [measured beside another](docs/store.md#shadow-mode), such "
-        "as `mobilenet/int8`: it is shown some of the faces that `/predict` has answered",
+        description="artifact that is measured beside another, such as `mobilenet/int8`: it is "
+        "shown some of the faces that `/predict` has answered",
     )
     shadow_of: ArtifactName | None = Field(
         default=None, description="the other (default: the float32 of the same model)"

@@ -1,7 +1,8 @@
 """The fenced blocks of README.md and docs/*.md, and what runs each of their commands.
 
 A block of shell may carry a word after ``sh`` that says why its commands are not run whole:
-``train`` (hours), ``long`` (minutes), ``serve`` (never ends), ``docker`` (needs an engine).
+``train`` (hours), ``long`` (minutes), ``serve`` (never ends), ``docker`` (needs an engine), ``store`` (a store elsewhere:
+``tests/test_remote.py`` has one and runs them).
 """
 
 import re
@@ -11,7 +12,7 @@ from pathlib import Path
 from tests.conftest import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-MARKERS = ("train", "long", "serve", "docker")
+MARKERS = ("train", "long", "serve", "docker", "store")
 _BLOCK = re.compile(r"^```(?P<language>\w+)(?: (?P<note>[^\n]*))?\n(?P<text>.*?)^```", re.S | re.M)
 
 

@@ -26,6 +26,7 @@ from emotion.store import ModelStore
 from tests.clients import eventually, traffic
 from tests.conftest import ROOT, Server, StartServer
 from tests.elsewhere import CREDENTIALS, Wire, s3_server, small_store
+from tests.pages import commands
 from tests.test_cli import run
 from tests.test_metrics import sample
 from tests.test_reload import events
@@ -104,6 +105,27 @@ def test_a_round_trip_by_the_command_line(s3: str, tmp_path: Path) -> None:
     }
     with pytest.raises(StoreError, match="has no version before"):
         emotion("rollback")
+
+
+def test_the_pages_commands_run_as_they_stand(
+    s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    environment = {"EMOTION_STORE": s3}
+    older = RemoteStore(s3).push(ModelStore(small_store(tmp_path / "older"))).version
+    RemoteStore(s3).promote(older)
+    wanted = ModelStore(small_store(tmp_path / "store", seed=1))
+    version = RemoteStore(s3).push(wanted).version
+    lines = [command.line for command in commands() if command.marker == "store"]
+    assert lines[0] == "export EMOTION_STORE=s3://my-bucket/emotion"
+    for line in lines[1:]:
+        words = line.replace("VERSION", version[:12]).split()[1:]
+        if words[1:] == ["push"]:
+            words.append(str(wanted.root))  # the checkout's is large
+        done = CliRunner().invoke(_typer, words, env=environment)
+        assert done.exit_code == 0, done.output
+    assert RemoteStore(s3).channel().version == older
+    assert ModelStore(Path("mirror")).manifest == wanted.manifest
 
 
 def test_roll_back_walks_back_and_other_channels_stay(here: str, tmp_path: Path) -> None:
