@@ -49,7 +49,7 @@ def test_int8_is_measured_beside_float32_and_changes_no_answer(
         alone = faces_of(server, pictures)
         off = shadow(server)
         assert (off["verdict"], off["compared"], off["shadow"]) == ("off", 0, None)
-    with start_server(shadow=SHADOW, shadow_agreement=0.5, **BOTH) as server:
+    with start_server(shadow=SHADOW, shadow_agreement=0.2, **BOTH) as server:
         assert faces_of(server, pictures) == alone
         found = shadow(server)
         httpx.post(f"{server.url}/predict?precision=int8", content=pictures[0])  # not the primary's
@@ -63,7 +63,7 @@ def test_int8_is_measured_beside_float32_and_changes_no_answer(
     assert found["primary"] == f"{PRIMARY}@{version(classifier, PRIMARY)}"
     assert found["shadow"] == f"{SHADOW}@{version(classifier, SHADOW)}"
     assert found["verdict"] == "enough"
-    assert found["summary"].endswith("at least 50.0%, enough to put it in its place.")
+    assert found["summary"].endswith("at least 20.0%, enough to put it in its place.")
     assert found["agreement_low"] < found["agreement"] == agreed / 12 < found["agreement_high"]
     assert found["mean_difference"] == pytest.approx(differences(classifier, pictures), abs=1e-6)
     told = {

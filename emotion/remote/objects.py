@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 READ_ONLY = ("http", "https")
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
-_SECONDS = 10  # without a byte
+_SECONDS = 20  # without a byte
 
 
 class Objects:
