@@ -22,6 +22,7 @@ from emotion.files import ImageSource, image_bytes
 from emotion.preprocess import equalise, face_crop, face_tensor
 from emotion.records import ArtifactRecord
 from emotion.registry import LoadedArtifact, Registry
+from emotion.remote import open_store
 from emotion.results import ComparedArtifact, Comparison, FacePrediction, ImageFaces, Prediction
 from emotion.stopwatch import Stopwatch
 from emotion.store import ModelStore
@@ -49,7 +50,8 @@ class Classifier:
         """Open a store; artifacts load on first use.
 
         Args:
-            store: the model store or its directory; by default the one of this checkout.
+            store: the model store, its directory, or its URL, of which the channel
+                ``production`` is kept in the user's cache; by default the one of this checkout.
             detector: used where a call names none; by default the store's compiled one, or
                 the Caffe original where the store has none.
             detector_files: finds the Caffe network, when it is first needed.
@@ -61,7 +63,7 @@ class Classifier:
             StoreError: no readable store there.
             The errors of Detectors.get, for the default detector.
         """
-        self.store = store if isinstance(store, ModelStore) else ModelStore(Path(store))
+        self.store = store if isinstance(store, ModelStore) else open_store(store)
         self.registry: Registry = Registry(
             self.store, interpreters, before.registry if before else None
         )

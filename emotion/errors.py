@@ -57,5 +57,9 @@ class StoreError(EmotionError):
     """The model store as a whole cannot be read or written."""
 
 
+class RemoteStoreError(StoreError):
+    """The model store elsewhere cannot be reached, or lacks an object."""
+
+
 class DetectorMissingError(EmotionError):
     """The face detector's files were found nowhere, or are not the expected ones."""

@@ -51,8 +51,7 @@ class ModelStore:
     @property
     def records(self) -> tuple[ArtifactRecord, ...]:
         """All artifacts, by model, then from the largest precision to the smallest."""
-        order = PRECISIONS.index
-        return tuple(sorted(self._records.values(), key=lambda r: (r.model, order(r.precision))))
+        return in_order(self._records.values())
 
     @property
     def detectors(self) -> tuple[DetectorRecord, ...]:
@@ -122,6 +121,12 @@ class ModelStore:
         return {r.model for r in self.manifest.artifacts} | {"detector"}
 
 
+def in_order(records: Iterable[ArtifactRecord]) -> tuple[ArtifactRecord, ...]:
+    """Sort by model, then from the largest precision to the smallest."""
+    order = PRECISIONS.index
+    return tuple(sorted(records, key=lambda r: (r.model, order(r.precision))))
+
+
 def _read_card(directory: Path) -> str:
     try:
         return (directory / CARD).read_text("utf-8", errors="replace")
@@ -162,7 +167,7 @@ def publish(
             read. The store is then as it was before.
     """
     new, new_detectors = list(artifacts), list(detectors)
-    with _alone(root):
+    with alone(root, "Publishing"):
         return _publish(root, new, cards, new_detectors)
 
 
@@ -186,13 +191,16 @@ def _publish(
     contents += [(root / m / CARD, text.encode()) for m, text in sorted(cards.items())]
     contents.append((root / MANIFEST, (manifest.model_dump_json(indent=1) + "\n").encode()))
     _replace_all(contents)
-    _delete_unnamed(root, manifest)
+    delete_unnamed(root, manifest)
     return manifest
 
 
 @contextmanager
-def _alone(root: Path) -> Iterator[None]:
-    """Hold the store's directory against other publishers; the lock ends with the process."""
+def alone(root: Path, doing: str) -> Iterator[None]:
+    """Hold a directory (made if missing) against others; the lock ends with the process.
+
+    Raises StoreError, which says what one was ``doing``, where that is impossible.
+    """
     if sys.platform == "win32":
         yield
         return
@@ -200,7 +208,7 @@ def _alone(root: Path) -> Iterator[None]:
         root.mkdir(parents=True, exist_ok=True)
         handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
-        raise StoreError(f"Publishing failed: {root}: {error.strerror}.") from error
+        raise StoreError(f"{doing} failed: {root}: {error.strerror}.") from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
@@ -208,7 +216,8 @@ def _alone(root: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _delete_unnamed(root: Path, manifest: Manifest) -> None:
+def delete_unnamed(root: Path, manifest: Manifest) -> None:
+    """Delete the artifacts that a store's manifest does not name."""
     named = {root / record.file for record in manifest.artifacts}
     named |= {root / record.file for record in manifest.detectors}
     for file in root.glob("*/*.tflite"):
@@ -257,9 +266,14 @@ def _read_manifest(root: Path) -> Manifest:
         text = path.read_bytes()
     except OSError as error:
         raise StoreError(
-            f"No model store: {path}: {error.strerror}. Give a directory with a manifest.json "
-            "(EMOTION_STORE, --store), or make one with `python -m training run`."
+            f"No model store: {path}: {error.strerror}. Give a directory with a manifest.json or a "
+            "URL (EMOTION_STORE, --store), or make one with `python -m training run`."
         ) from error
+    return parse_manifest(text, str(path))
+
+
+def parse_manifest(text: bytes, path: str) -> Manifest:
+    """Return a manifest; raises StoreError, which names ``path``, where it cannot be read."""
     try:
         version = _SchemaVersion.model_validate_json(text).schema_version
         if version != SCHEMA_VERSION:

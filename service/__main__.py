@@ -9,11 +9,12 @@ from pydantic import ValidationError
 
 from emotion.detectors import Detectors
 from emotion.errors import EmotionError
-from emotion.store import ModelStore
+from emotion.remote import open_store
 from service.logs import configure_logs
 from service.protocol import BoundedProtocol
 from service.runtime import finder_of, to_preload
 from service.settings import Settings
+from service.shadow import shadow_pair
 
 
 def main() -> int:
@@ -24,8 +25,9 @@ def main() -> int:
     """
     try:
         settings = Settings()
-        store = ModelStore(settings.store)
+        store = open_store(settings.store, settings.channel, settings.cache_dir)
         to_preload(store, settings.preload)
+        shadow_pair(settings, store)
         Detectors(store, finder_of(settings)).get(settings.detector)
     except ValidationError as error:
         for problem in error.errors():

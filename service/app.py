@@ -31,6 +31,7 @@ from service.routes import (
     page,
     predict,
     reports,
+    shadow,
     v2,
 )
 from service.runtime import Runtime
@@ -51,7 +52,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         async with followed(app.state.runtime.current, settings.reload_seconds):
             # For the protocol below the app.
             yield {"metrics": counted, "max_connections": settings.max_connections}
-        await run_in_threadpool(app.state.runtime.engine.close)
+        await run_in_threadpool(app.state.runtime.close)
         counted.close()
 
     app = FastAPI(
@@ -72,7 +73,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.metrics = counted
     app.state.clients = Clients(settings)
     guarded = guards(settings)
-    for route in (predict, compare, explain, models, reports, fragments):
+    for route in (predict, compare, explain, models, shadow, reports, fragments):
         app.include_router(route.router, dependencies=guarded, responses=REFUSALS)
     app.include_router(v2.router, dependencies=guarded)  # its errors have a form of their own
     app.include_router(metrics.router, dependencies=[] if settings.metrics_open else guarded)

@@ -54,9 +54,15 @@ class Engine:
         """
         self._on_change = on_change
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="engine")
+        self._threads = threads
         self._capacity = threads + max_waiting
         self._deadline = deadline_seconds
         self._admitted = 0
+
+    @property
+    def has_free_thread(self) -> bool:
+        """Whether a request would be computed at once."""
+        return self._admitted < self._threads
 
     def check_room(self) -> None:
         """Raise OverloadedError where the queue is full."""

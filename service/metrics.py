@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +19,7 @@ from prometheus_client import (
 from emotion.records import ArtifactRecord
 from emotion.results import Comparison, Prediction
 from service.engine import Timing
+from service.shadow_metrics import ShadowMetrics
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _CONFIDENCES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1)
@@ -111,6 +112,7 @@ class Metrics:
             ("outcome",),
             registry=registry,
         )
+        self.shadow = ShadowMetrics(registry)
         self._dead_workers = Counter(
             "emotion_workers_killed",
             "Worker processes that ended without saying so; others took their places.",
@@ -119,7 +121,8 @@ class Metrics:
         self._dead_workers.inc(dead)
         self._store_problems = Gauge(
             "emotion_store_problems",
-            "Artifacts that cannot be loaded, or whose file is no longer what memory holds.",
+            "Artifacts that cannot be loaded, or whose file is no longer what memory holds; "
+            "remote: 1 where the store's URL gives no newer version.",
             ("problem",),
             registry=registry,
             multiprocess_mode="livemax",
@@ -204,17 +207,29 @@ class Metrics:
         """Count a look at a store that had changed."""
         self._reloads.labels(outcome).inc()
 
-    def store_problems(self, problem: Literal["unavailable", "damaged_on_disk"], n: int) -> None:
-        """Record how many of the store's artifacts have a problem."""
+    def store_problems(
+        self, problem: Literal["unavailable", "damaged_on_disk", "remote"], n: int
+    ) -> None:
+        """Record how many of the store's artifacts have a problem, or that its URL has one."""
         self._store_problems.labels(problem).set(n)
 
     def text(self) -> bytes:
         """All numbers in Prometheus's text format."""
+        return generate_latest(self._of_all_workers())
+
+    def samples(self, *names: str) -> Iterator[tuple[str, dict[str, str], float]]:
+        """Return the samples of these names, with their labels and values."""
+        for family in self._of_all_workers().collect():
+            for sample in family.samples:
+                if sample.name in names:
+                    yield sample.name, sample.labels, sample.value
+
+    def _of_all_workers(self) -> CollectorRegistry:
         if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-            return generate_latest(self._registry)
+            return self._registry
         registry = CollectorRegistry()
         multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        return generate_latest(registry)
+        return registry
 
     @staticmethod
     def close() -> None:

@@ -1,4 +1,4 @@
-"""Follows the model store on disk: loads a newer state beside the old one, then switches."""
+"""Follows the model store: loads a newer state beside the old one, then switches."""
 
 import asyncio
 import signal
@@ -13,6 +13,7 @@ import structlog
 from emotion import Classifier
 from emotion.errors import ArtifactUnavailableError, EmotionError, StoreError
 from emotion.records import ArtifactRecord
+from emotion.remote.cache import Look
 from emotion.store import MANIFEST, ModelStore, file_status
 from service.metrics import Metrics
 
@@ -43,11 +44,13 @@ class CurrentStore:
     sound one; its memory is released with the last of them.
     """
 
-    def __init__(self, root: Path, open_store: Open, preload: Preload, metrics: Metrics) -> None:
+    def __init__(
+        self, look: Callable[[], Look], open_store: Open, preload: Preload, metrics: Metrics
+    ) -> None:
         """Load the state that is there.
 
         Args:
-            root: the store's directory.
+            look: tells in which directory the store to serve lies now.
             open_store: makes a classifier, which shares with the one before what it can.
             preload: the records to load before a state serves.
             metrics: told of what is loaded and of every switch or refusal.
@@ -56,12 +59,14 @@ class CurrentStore:
             StoreError, UnknownArtifactError, and the detector's errors: nothing can serve. An
             artifact that cannot be loaded is logged and reported; the others serve.
         """
-        self._root = root
+        self._look = look
         self._open = open_store
         self._preload = preload
         self._metrics = metrics
         self._lock = threading.Lock()
-        self._watch = _Watch([root / MANIFEST])
+        self.remote_problem: str | None = None  # why a newer state may be out of reach
+        self._root = self._find()
+        self._watch = _Watch([self._root / MANIFEST])
         self.damaged: dict[str, str] = {}  # files that are no longer what memory holds, and why
         self.classifier = self._load(None)
         self.report()
@@ -69,9 +74,11 @@ class CurrentStore:
     def check(self, *, force: bool = False) -> None:
         """Switch to the store's state if it changed since the last look, or if ``force``d."""
         with self._lock:
-            if not (force or self._watch.changed()):
+            root = self._find()
+            if not (force or root != self._root or self._watch.changed()):
                 self.report()
                 return
+            self._root = root
             before = self.classifier
             try:
                 self.classifier = self._load(before)
@@ -91,6 +98,17 @@ class CurrentStore:
         self._metrics.artifacts(registry.loaded)
         self._metrics.store_problems("unavailable", len(registry.failed | detectors.unavailable))
         self._metrics.store_problems("damaged_on_disk", len(self.damaged))
+        self._metrics.store_problems("remote", self.remote_problem is not None)
+
+    def _find(self) -> Path:
+        look = self._look()
+        if look.problem != self.remote_problem:  # one line, however often the poll comes round
+            if look.problem:
+                _log.error("store out of reach", reason=look.problem, serving=look.root.name[:12])
+            else:
+                _log.info("store within reach again", serving=look.root.name[:12])
+            self.remote_problem = look.problem
+        return look.root
 
     def _load(self, before: Classifier | None) -> Classifier:
         for attempt in range(_ATTEMPTS):

@@ -11,11 +11,13 @@ from emotion.assets import DetectorFiles, find_detector_files
 from emotion.decode import DecodeLimits
 from emotion.errors import ArtifactUnavailableError
 from emotion.records import ArtifactRecord
+from emotion.remote.cache import followed
 from emotion.store import ModelStore
 from service.engine import Check, Engine, Slots, Timing
 from service.metrics import Metrics
 from service.reload import CurrentStore
 from service.settings import Settings
+from service.shadow import Shadow
 
 T = TypeVar("T")
 
@@ -39,16 +41,24 @@ class Runtime:
         )
         self.uploads = Slots(settings.max_uploads, metrics.uploading)
         self.current = CurrentStore(
-            settings.store,
+            followed(settings.store, settings.channel, settings.cache_dir),
             self._open,
             lambda store: to_preload(store, settings.preload),
             metrics,
         )
 
+        self.shadow = Shadow.of(settings, self.classifier.store, self.engine, metrics.shadow)
+
     @property
     def classifier(self) -> Classifier:
         """The current one: take it once for a request, for another may follow at any moment."""
         return self.current.classifier
+
+    def close(self) -> None:
+        """Finish what is running, drop what waits."""
+        self.engine.close()
+        if self.shadow:
+            self.shadow.close()
 
     async def compute(
         self,

@@ -12,8 +12,13 @@ from emotion.decode import DEFAULT_LIMITS, MOST_PIXELS
 from emotion.detectors import DetectorName
 from emotion.machine import usable_cores
 from emotion.names import split
+from emotion.remote.records import CHANNEL, ChannelName
 
 ApiKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,32}:[0-9a-f]{64}$")]
+
+ArtifactName = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*/(float32|float16|int8)$")
+]
 
 
 class Settings(BaseSettings):
@@ -29,7 +34,17 @@ class Settings(BaseSettings):
         ge=1,
         description="requests one process computes at once",
     )
-    store: Path = Field(default=CHECKOUT_STORE, description="directory of the model store")
+    store: str | Path = Field(
+        default=CHECKOUT_STORE,
+        description="directory of the model store, or its URL: `s3://`, `gs://`, `https://`",
+    )
+    channel: ChannelName = Field(
+        default=CHANNEL, description="which version of a store with a URL: what was promoted there"
+    )
+    cache_dir: Path | None = Field(
+        default=None,
+        description="where a store with a URL is kept (default: the user's cache directory)",
+    )
     preload: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("all",),
         description="artifacts loaded before the service is ready: `all`, `none`, or a list such "
@@ -39,8 +54,28 @@ class Settings(BaseSettings):
         default=2.0,
         ge=0,
         allow_inf_nan=False,
-        description="how often to look whether a newer store was published, which then replaces "
-        "the loaded one; 0 means on SIGHUP alone",
+        description="how often to look whether a newer store was published or promoted, which then "
+        "replaces the loaded one; 0 means on SIGHUP alone",
+    )
+    shadow: ArtifactName | None = Field(
+        default=None,
+        description="artifact that is measured beside another, such as `mobilenet/int8`: it is "
+        "shown some of the faces that `/predict` has answered",
+    )
+    shadow_of: ArtifactName | None = Field(
+        default=None, description="the other (default: the float32 of the same model)"
+    )
+    shadow_share: float = Field(
+        default=0.1,
+        gt=0,
+        le=1,
+        description="share of the other's answers that the shadow is shown, where a thread is free",
+    )
+    shadow_agreement: float = Field(
+        default=0.95,
+        gt=0,
+        lt=1,
+        description="share of equal emotions that is enough for `/shadow`",
     )
     detector: DetectorName | None = Field(
         default=None,

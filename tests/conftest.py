@@ -55,6 +55,13 @@ def collage() -> bytes:
 
 
 @pytest.fixture(scope="session")
+def crops() -> list[bytes]:
+    """A hundred strangers' faces, cropped, on which the artifacts do not always agree."""
+    faces = (255 * skimage.data.lfw_subset()[:100]).astype(np.uint8)
+    return [encode(cv2.resize(face, (100, 100))) for face in faces]
+
+
+@pytest.fixture(scope="session")
 def data_dir() -> Path:
     """The data directory; tests that need it are skipped where there is none."""
     value = os.environ.get("EMOTION_DATA_DIR")

@@ -2,7 +2,8 @@
 
 A block of shell may carry a word after ``sh`` that says why its commands are not run whole:
 ``train`` (hours), ``long`` (minutes), ``serve`` (never ends), ``docker`` (needs an engine),
-``cluster`` (needs Kubernetes).
+``cluster`` (needs Kubernetes),
+``store`` (needs a store elsewhere: ``tests/test_remote.py`` has one and runs them).
 """
 
 import re
@@ -12,7 +13,7 @@ from pathlib import Path
 from tests.conftest import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-MARKERS = ("train", "long", "serve", "docker", "cluster")
+MARKERS = ("train", "long", "serve", "docker", "cluster", "store")
 _BLOCK = re.compile(r"^```(?P<language>\w+)(?: (?P<note>[^\n]*))?\n(?P<text>.*?)^```", re.S | re.M)
 
 

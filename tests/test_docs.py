@@ -37,14 +37,14 @@ def covered() -> list[Command]:
     """Every command that a test below runs or parses."""
     return [
         *those("curl ", ""),
-        *those(".venv/bin/emotion", "", "serve", "long"),
+        *those(".venv/bin/emotion", "", "serve", "long", "store"),
         *those(".venv/bin/python -m training", "", "train", "long"),
         *those("make ", "", "train", "long"),
         *those("EMOTION_", "serve"),
         *those("docker ", "docker"),
         *those("kubectl ", "cluster"),
         *those(".venv/bin/python -m benchmarks.capacity", ""),
-        *those("export ", "", "train", "long"),
+        *those("export ", "", "train", "long", "store"),
     ]
 
 

@@ -15,6 +15,7 @@ import pytest
 from emotion import EMOTIONS, Classifier
 from emotion.errors import StoreError
 from emotion.records import ArtifactRecord
+from emotion.remote.cache import Look
 from emotion.store import ModelStore, publish
 from service.metrics import Metrics
 from service.reload import CurrentStore
@@ -241,7 +242,7 @@ def current_store(root: Path) -> CurrentStore:
     def opened(store: ModelStore, before: Classifier | None) -> Classifier:
         return Classifier(store, before=before)
 
-    return CurrentStore(root, opened, lambda store: list(store.records), Metrics())
+    return CurrentStore(lambda: Look(root), opened, lambda store: list(store.records), Metrics())
 
 
 def test_a_request_under_way_finishes_on_the_old_store_and_then_frees_it(
@@ -273,7 +274,9 @@ def test_a_publisher_that_follows_while_its_predecessor_is_loaded_is_no_refusal(
 
     looks = itertools.count()
     metrics = Metrics()
-    current = CurrentStore(store, lambda s, b: Classifier(s, before=b), preload, metrics)
+    current = CurrentStore(
+        lambda: Look(store), lambda s, b: Classifier(s, before=b), preload, metrics
+    )
     publish_retrained(store, 1)
     current.check()
     assert {f"{r.name}@{r.version}" for r in current.classifier.registry.loaded} == versions(store)
@@ -292,7 +295,9 @@ def test_a_manifest_replaced_while_it_is_read_is_seen_at_the_next_look(
 
     looks = itertools.count()
     monkeypatch.setattr("service.reload.ModelStore", Overtaken)
-    current = CurrentStore(store, lambda s, b: Classifier(s, before=b), lambda s: [], Metrics())
+    current = CurrentStore(
+        lambda: Look(store), lambda s, b: Classifier(s, before=b), lambda s: [], Metrics()
+    )
     assert current.classifier.store.manifest != ModelStore(store).manifest
     current.check()
     assert current.classifier.store.manifest == ModelStore(store).manifest

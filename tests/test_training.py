@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 
 from emotion import EMOTIONS, Classifier
+from emotion.agreement import wilson_interval
 from emotion.records import PRECISIONS, Metrics
 from emotion.store import ModelStore
 from tests.steps import failure, step, training
 from tests.synthetic import write_fer2013
 from training.datasets import FaceDataset, load_ckplus, load_fer2013, with_ckplus_labels
-from training.evaluate import expected_calibration_error, metrics_of, wilson_interval
+from training.evaluate import expected_calibration_error, metrics_of
 from training.publish import GateError, check_gate, publish_model
 from training.recipe import Recipe
 from training.workspace import Evaluation, PretrainedBase, TrainedModel, Workspace

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import f1_score, recall_score
 
+from emotion.agreement import wilson_interval
 from emotion.arrays import Pixels, Probabilities
 from emotion.interpreter import Interpreter
 from emotion.labels import EMOTIONS
@@ -39,15 +40,6 @@ def metrics_of(probabilities: Probabilities, labels: Labels, protocol: str) -> M
         recall=dict(zip(EMOTIONS, recall.tolist(), strict=True)),
         calibration_error=expected_calibration_error(probabilities, labels),
     )
-
-
-def wilson_interval(successes: int, trials: int, z: float = 1.959964) -> tuple[float, float]:
-    """Return the 95 % interval of a proportion (Wilson 1927)."""
-    share = successes / trials
-    centre = share + z * z / (2 * trials)
-    spread = z * np.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
-    scale = 1 + z * z / trials
-    return max(0.0, float((centre - spread) / scale)), min(1.0, float((centre + spread) / scale))
 
 
 def expected_calibration_error(

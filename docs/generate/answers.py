@@ -77,6 +77,9 @@ def record() -> Examples:
         with serving(log, preload="none", **rare) as server, _client(server) as http:
             fail(http.post("/predict", params={"faces": "all"}, content=CROWD))
             fail(http.get("/models"))
+        both = {"preload": "mobilenet/float32", "shadow": "mobilenet/int8", "shadow_share": 1}
+        with serving(log, **both) as server, _client(server) as http:
+            _compared(http, ask)
         broken, nothing = _damaged_store(place / "store"), place / "empty"
         nothing.mkdir()
         with (
@@ -144,6 +147,16 @@ def _calls(http: httpx.Client, ask: Callable[..., None]) -> None:
     ask("GET /models/{model}/{precision}", "mobilenet int8", one)
     ask("GET /models", "the first of the list", http.get("/models"), _first_artifact)
     ask("GET /metrics", "some of the lines", http.get("/metrics"), _some_lines)
+
+
+def _compared(http: httpx.Client, ask: Callable[..., None]) -> None:
+    http.post("/predict", params={"precision": "float32"}, content=PHOTO)
+    for _ in range(100):
+        found = http.get("/shadow")
+        if found.json()["compared"]:
+            break
+        time.sleep(0.1)
+    ask("GET /shadow", "one face, compared", found)
 
 
 def _protocol(http: httpx.Client, ask: Callable[..., None]) -> None:

@@ -28,7 +28,8 @@ _typer = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for _command in (predict, compare, bench, batch, models):
+_typer.add_typer(models, name="models", epilog=EXITS)
+for _command in (predict, compare, bench, batch):
     _typer.command(epilog=EXITS)(_command)
 for _entry in entry_points(group="emotion.commands"):
     _typer.command(_entry.name, epilog=EXITS)(_entry.load())

@@ -26,7 +26,7 @@ THREADS = usable_cores()
 def _models(ctx: typer.Context) -> list[str]:
     """Complete a backbone's name from the store that the command line names."""
     try:
-        records = ModelStore(ctx.params.get("store") or CHECKOUT_STORE).records
+        records = ModelStore(Path(ctx.params.get("store") or CHECKOUT_STORE)).records
     except EmotionError:
         return []
     return list(dict.fromkeys(record.model for record in records))
@@ -60,7 +60,10 @@ FacesOption = Annotated[
 NoFaceOption = Annotated[
     NoFace, typer.Option(help="Where no face is found: fail, or take the whole picture.")
 ]
-Store = Annotated[Path, typer.Option(envvar="EMOTION_STORE", help="Directory of the model store.")]
+STORE = str(CHECKOUT_STORE)
+Store = Annotated[
+    str, typer.Option(envvar="EMOTION_STORE", help="Directory of the model store, or its URL.")
+]
 Threads = Annotated[
     int,
     typer.Option(
@@ -89,7 +92,7 @@ class Setup:
             show_default=False,
         ),
     ] = None
-    store: Store = CHECKOUT_STORE
+    store: Store = STORE
     detector_dir: Annotated[
         Path | None,
         typer.Option(

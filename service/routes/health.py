@@ -29,7 +29,8 @@ async def readyz(request: Request, runtime: RuntimeDep, response: Response) -> R
     classifier = runtime.classifier
     registry, detectors = classifier.registry, classifier.detectors.unavailable
     status: Literal["ready", "degraded", "draining", "unavailable"] = "ready"
-    if registry.failed or detectors or runtime.current.damaged:
+    current = runtime.current
+    if registry.failed or detectors or current.damaged or current.remote_problem:
         status = "degraded"
     if {record.name for record in registry.store.records} <= registry.failed.keys():
         status = "unavailable"
@@ -37,9 +38,12 @@ async def readyz(request: Request, runtime: RuntimeDep, response: Response) -> R
         status = "draining"
     if status in ("draining", "unavailable"):
         response.status_code = 503
+    unavailable = registry.failed | detectors | current.damaged
+    if current.remote_problem:  # which names the store's URL: for the log alone
+        unavailable["store"] = "No newer version can be had from the store's URL: see the log."
     return Ready(
         status=status,
         detector=classifier.detector.name,
         artifacts=[f"{record.name}@{record.version}" for record in registry.loaded],
-        unavailable=registry.failed | detectors | runtime.current.damaged,
+        unavailable=unavailable,
     )

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from asgi_correlation_id import correlation_id
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, BackgroundTasks, Query
 from pydantic import Field
 
 from emotion import errors
@@ -63,6 +63,7 @@ async def predict(
     image: ImageBytes,
     runtime: RuntimeDep,
     gone: DisconnectedDep,
+    after: BackgroundTasks,
 ) -> PredictAnswer:
     """Tell which emotions the faces of an image show.
 
@@ -80,4 +81,6 @@ async def predict(
         gone,
     )
     runtime.metrics.prediction(prediction, timing)
+    if runtime.shadow:
+        after.add_task(runtime.shadow.offer, prediction, runtime.classifier.store)
     return PredictAnswer.of(prediction, timing, correlation_id.get())
