@@ -9,6 +9,7 @@ import pytest
 
 from emotion import Classifier
 from emotion.agreement import Agreement
+from emotion.classifier import CHECKOUT_STORE
 from emotion.preprocess import face_tensor
 from service.settings import Settings
 from tests.clients import eventually
@@ -109,6 +110,7 @@ def test_nobody_waits_for_a_slow_shadow_and_what_is_too_much_is_dropped(
     start_server: StartServer, crops: list[bytes]
 ) -> None:
     """ResNet50's float32 takes many times as long as the request that it follows."""
+    whole = {"store": CHECKOUT_STORE, "preload": SHADOW}
     slow = {"shadow": "resnet50/float32", "shadow_of": SHADOW, "shadow_share": 1}
 
     def median(server: Server) -> float:
@@ -119,7 +121,7 @@ def test_nobody_waits_for_a_slow_shadow_and_what_is_too_much_is_dropped(
                 times.append(answer.elapsed.total_seconds())
         return statistics.median(times)
 
-    with start_server(preload=SHADOW) as plain, start_server(preload=SHADOW, **slow) as server:
+    with start_server(**whole) as plain, start_server(**whole, **slow) as server:
         eventually(lambda: faces_of(server, crops[:1], "int8"))  # it is loaded
         before = shadow(server)["compared"]
         times = [(median(plain), median(server)) for _ in range(2)]
