@@ -1,0 +1,56 @@
+"""A real Ray cluster of several nodes on this machine, all of whose processes end with it."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+os.environ |= {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else Ray warns of what it will do later
+}
+
+import ray
+from ray import serve
+from ray.cluster_utils import Cluster
+from ray.serve.context import _get_global_client
+from ray.serve.schema import ServeDeploySchema
+
+from benchmarks.server import free_port
+
+NODE = {"object_store_memory": 100_000_000, "include_dashboard": False}
+
+
+@contextmanager
+def ray_cluster(workers: int, cpus: int) -> Iterator[Cluster]:
+    """A head without cores, and workers, to which this process is connected."""
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **NODE})
+    try:
+        for _ in range(workers):
+            cluster.add_node(num_cpus=cpus, **NODE)
+        ray.init(cluster.address, log_to_driver=False, logging_level="error")
+        yield cluster
+    finally:
+        serve.shutdown()
+        ray.shutdown()
+        cluster.shutdown()
+
+
+def start_proxy() -> str:
+    """Start Ray Serve with one proxy, on the head; returns its URL."""
+    port = free_port()
+    serve.start("HeadOnly", http_options={"host": "127.0.0.1", "port": port})
+    return f"http://127.0.0.1:{port}"
+
+
+def deploy(config: dict[str, Any]) -> None:
+    """Do what ``serve deploy`` does, which needs the dashboard."""
+    _get_global_client().deploy_apps(ServeDeploySchema.model_validate(config), _blocking=True)
+
+
+def nodes_of(application: str, deployment: str) -> list[str]:
+    """The node of each replica that serves."""
+    details = _get_global_client().get_serve_details()["applications"][application]
+    replicas = details["deployments"][deployment]["replicas"]
+    return [replica["node_id"] for replica in replicas if replica["state"] == "RUNNING"]
