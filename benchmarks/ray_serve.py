@@ -42,7 +42,8 @@ def application(layout: str, replicas: int) -> dict[str, Any]:
 
 def deploy() -> str:
     """Start Ray with both layouts; returns the proxy's URL."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Ray gives way to other processes by default, the service does not.
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
     import ray
     from ray import serve
     from ray.serve.context import _get_global_client

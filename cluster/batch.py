@@ -1,6 +1,7 @@
 """A million pictures on Ray Data: ``python -m cluster.batch PICTURES --out FOLDER``."""
 
 import json
+import logging
 import os
 import sys
 import time
@@ -85,11 +86,9 @@ def batch(
     pending = [n for n in range(shards(job.plan)) if not part(job, n).exists()]
     begun, pictures, failed = time.perf_counter(), 0, 0
     if pending:
-        cores = _connect(address, workers)
+        workers = min(_connect(address, workers), len(pending))
         begun = time.perf_counter()
-        for answered, of_them_failed in _answered(
-            job, pending, min(workers or cores, len(pending))
-        ):
+        for answered, of_them_failed in _answered(job, pending, workers):
             pictures, failed = pictures + answered, failed + of_them_failed
         ray.shutdown()
     summary = {
@@ -131,13 +130,13 @@ def _begin(job: Job) -> bool:
 
 
 def _connect(address: str, workers: int | None) -> int:
-    """Join the cluster, or start one here; returns how many cores it has."""
+    """Join the cluster, or start one here; returns how many workers there shall be."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     local: dict[str, Any] = {}
     if address == "local":
         local = {"num_cpus": workers, "object_store_memory": OBJECTS, "include_dashboard": False}
-    ray.init(address, log_to_driver=False, logging_level="error", **local)
-    return int(ray.cluster_resources().get("CPU", 1))
+    ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **local)
+    return workers or int(ray.cluster_resources().get("CPU", 1))  # type: ignore[no-untyped-call]
 
 
 def _answered(job: Job, pending: list[int], workers: int) -> Iterator[tuple[int, int]]:
@@ -145,7 +144,8 @@ def _answered(job: Job, pending: list[int], workers: int) -> Iterator[tuple[int,
     ray.data.DataContext.get_current().enable_progress_bars = False
     work = ray.data.from_items([{"number": n} for n in pending], override_num_blocks=len(pending))
     pool = ray.data.ActorPoolStrategy(size=workers)
-    done = work.map(Worker, fn_constructor_args=(job,), compute=pool, num_cpus=1)
+    worker: Any = Worker  # whose objects are what is to be called
+    done = work.map(worker, fn_constructor_args=(job,), compute=pool, num_cpus=1)
     for row in done.iter_rows():
         yield row["pictures"], row["failed"]
 

@@ -5,21 +5,23 @@ from collections.abc import Iterator
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypedDict
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from emotion.batch import BatchError, find_pictures, replacing
 
-Item: TypeAlias = dict[str, Any]
-_SCHEMA = pa.schema(
-    [
-        ("file", pa.binary()),  # relative to the source: a picture, or a table of pictures
-        ("row", pa.int64()),  # of the table
-        ("reason", pa.string()),  # why there is no picture
-    ]
-)
+
+class Item(TypedDict):
+    """A picture."""
+
+    file: bytes  # relative to the source: the picture, or a table of pictures
+    row: int | None  # of the table
+    reason: str | None  # why there is no picture
+
+
+_SCHEMA = pa.schema([("file", pa.binary()), ("row", pa.int64()), ("reason", pa.string())])
 
 
 def write_plan(source: Path, plan: Path, shard: int, column: str) -> None:
@@ -60,7 +62,7 @@ def read_shard(plan: Path, number: int) -> list[Item]:
 
 def _files(folder: Path, shard: int) -> Iterator[list[Item]]:
     items = [
-        {"file": path, "row": None, "reason": error.strerror if error else None}
+        Item(file=path, row=None, reason=error.strerror if error else None)
         for path, error in sorted(find_pictures(folder), key=itemgetter(0))
     ]
     yield from (items[start : start + shard] for start in range(0, len(items), shard))
@@ -77,5 +79,5 @@ def _rows(source: Path, table: Path, shard: int, column: str) -> Iterator[list[I
         last = first + metadata.row_group(group).num_rows
         for start in range(first, last, shard):
             rows = range(start, min(start + shard, last))
-            yield [{"file": name, "row": row, "reason": None} for row in rows]
+            yield [Item(file=name, row=row, reason=None) for row in rows]
         first = last

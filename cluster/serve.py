@@ -41,7 +41,7 @@ class Options(BaseModel, extra="forbid"):
 class Emotion:
     """The whole HTTP API; ``user_config`` holds settings, ``EMOTION_*`` the others'."""
 
-    def __init__(self, threads: int, artifacts: DeploymentHandle | None = None) -> None:
+    def __init__(self, threads: int, artifacts: DeploymentHandle[Any] | None = None) -> None:
         self._threads = threads
         runtime = partial(StagedRuntime, artifacts=artifacts) if artifacts else Runtime
         self._app = CurrentApp(lambda settings: create_app(settings, runtime))
@@ -69,16 +69,17 @@ def build(options: Options) -> Application:
             "target_ongoing_requests": 2 * options.cpus,
         }
     }
-    emotion = serve.deployment(serve.ingress()(Emotion), name="Emotion").options(
+    # All that the app admits, and some: what is too much, it refuses in its own words.
+    ongoing = 2 * (settings.max_uploads + settings.max_waiting + options.cpus)
+    emotion = serve.deployment(
         **scaled,
-        # All that the app admits, and some: what is too much, it refuses in its own words.
-        max_ongoing_requests=2 * (settings.max_uploads + settings.max_waiting + options.cpus),
+        max_ongoing_requests=ongoing,
         user_config={},
         ray_actor_options={"num_cpus": options.cpus},
-    )
+    )(serve.ingress()(Emotion))
     if options.layout == "whole":
         return emotion.bind(options.cpus)
-    artifacts = serve.deployment(Artifacts, name="Artifacts").options(
+    artifacts = serve.deployment(
         **scaled, max_ongoing_requests=64, ray_actor_options={"num_cpus": 1}
-    )
+    )(Artifacts)
     return emotion.bind(options.cpus, artifacts.bind())

@@ -43,7 +43,7 @@ class Artifacts:
         return artifact
 
     # No waiting: what came while the batch before was computed is the next batch.
-    @serve.batch(max_batch_size=MAX_BATCH, batch_wait_timeout_s=0)  # type: ignore[untyped-decorator]
+    @serve.batch(max_batch_size=MAX_BATCH, batch_wait_timeout_s=0)
     async def run(self, tensors: list[Pixels]) -> list[Probabilities]:
         """Classify the requests' uint8 [n, size, size, 3] into float32 [n, 7] each."""
         artifact = await self._artifact(serve.get_multiplexed_model_id())
@@ -68,7 +68,9 @@ class Artifacts:
 class StagedRuntime(Runtime):
     """A runtime whose networks run in the Artifacts deployment."""
 
-    def __init__(self, settings: Settings, metrics: Metrics, artifacts: DeploymentHandle) -> None:
+    def __init__(
+        self, settings: Settings, metrics: Metrics, artifacts: DeploymentHandle[Any]
+    ) -> None:
         """As a Runtime; ``artifacts`` is the deployment to call."""
         self._artifacts = artifacts
         super().__init__(settings, metrics)
@@ -102,7 +104,7 @@ class _RemoteRegistry(Registry):
     """Knows what the store has, and loads nothing here."""
 
     def __init__(
-        self, store: ModelStore, artifacts: DeploymentHandle, before: Registry | None
+        self, store: ModelStore, artifacts: DeploymentHandle[Any], before: Registry | None
     ) -> None:
         super().__init__(store, before=before)
         self._artifacts = artifacts
@@ -116,7 +118,9 @@ class _RemoteRegistry(Registry):
 class _RemoteArtifact(LoadedArtifact):
     """An artifact that another replica runs."""
 
-    def __init__(self, root: Path, record: ArtifactRecord, artifacts: DeploymentHandle) -> None:
+    def __init__(
+        self, root: Path, record: ArtifactRecord, artifacts: DeploymentHandle[Any]
+    ) -> None:
         self.record = record
         self._call: Any = artifacts.options(multiplexed_model_id=model_id(root, record)).run
 

@@ -1,7 +1,8 @@
 """The fenced blocks of README.md and docs/*.md, and what runs each of their commands.
 
 A block of shell may carry a word after ``sh`` that says why its commands are not run whole:
-``train`` (hours), ``long`` (minutes), ``serve`` (never ends), ``docker`` (needs an engine).
+``train`` (hours), ``long`` (minutes), ``serve`` (never ends), ``docker`` (needs an engine),
+``ray`` (needs several machines).
 """
 
 import re
@@ -11,7 +12,7 @@ from pathlib import Path
 from tests.conftest import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-MARKERS = ("train", "long", "serve", "docker")
+MARKERS = ("train", "long", "serve", "docker", "ray")
 _BLOCK = re.compile(r"^```(?P<language>\w+)(?: (?P<note>[^\n]*))?\n(?P<text>.*?)^```", re.S | re.M)
 
 
