@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 os.environ |= {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -26,10 +27,14 @@ NODE = {"object_store_memory": 100_000_000, "include_dashboard": False}
 @contextmanager
 def ray_cluster(workers: int, cpus: int) -> Iterator[Cluster]:
     """A head without cores, and workers, to which this process is connected."""
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **NODE})
+    cluster = Cluster()
     try:
-        for _ in range(workers):
-            cluster.add_node(num_cpus=cpus, **NODE)
+        # Of the agent that serves each node's dashboard, the smallest: it takes seconds to start,
+        # and Ray gives it not much more.
+        with patch("ray._private.utils.get_dashboard_dependency_error", return_value="not wanted"):
+            cluster.add_node(num_cpus=0, **NODE)
+            for _ in range(workers):
+                cluster.add_node(num_cpus=cpus, **NODE)
         ray.init(cluster.address, log_to_driver=False, logging_level="error")
         yield cluster
     finally:
