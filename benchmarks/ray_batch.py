@@ -7,6 +7,7 @@ Computes from each what a million such pictures cost at a price per core and hou
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -26,8 +27,9 @@ def cost_per_million(pictures_per_second: float, cores: int, price: float) -> fl
     return 1e6 / pictures_per_second / 3600 * cores * price
 
 
-def seconds(command: list[str]) -> tuple[float, float]:
-    """Run a job; returns how long it computed, and how long it took to start."""
+def seconds(command: list[str]) -> tuple[float, float, float]:
+    """Run a job; returns how long it computed, on how much CPU, and how long it took to start."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         [sys.executable, "-m", *command, "--json"],
         cwd=ROOT,
@@ -38,7 +40,9 @@ def seconds(command: list[str]) -> tuple[float, float]:
     if done.returncode:
         raise RuntimeError(done.stderr)
     said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return said["seconds"], said.get("start_seconds", 0.0)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return said["seconds"], said.get("cpu_seconds", spent), said.get("start_seconds", 0.0)
 
 
 def main() -> int:
@@ -63,7 +67,7 @@ def main() -> int:
             command += ["--shard", str(options.shard)]
             if name == "emotion batch":
                 command = ["emotion", "batch", str(folder), "--out", f"{out}.parquet"]
-            computing, starting = seconds(command)
+            computing, spent, starting = seconds(command)
             speed = options.pictures / computing
             cores = min(workers, usable_cores())
             rows.append(
@@ -74,6 +78,7 @@ def main() -> int:
                     "start_seconds": round(starting, 1),
                     "seconds": round(computing, 1),
                     "pictures_per_second": round(speed, 1),
+                    "cpu_ms_per_picture": round(1000 * spent / options.pictures, 2),
                     "dollars_per_million": round(cost_per_million(speed, cores, options.price), 3),
                 }
             )

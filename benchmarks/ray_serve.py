@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,7 +59,20 @@ def deploy() -> str:
     return f"http://127.0.0.1:{port}"
 
 
-def summary(reports: list[LoadReport]) -> dict[str, object]:
+def cpu_seconds(layout: str, alone: int) -> float:
+    """Return what the processes that serve a layout have computed so far (Linux)."""
+    spent = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            name = (process / "cmdline").read_bytes().decode()
+            of_ray = name.startswith((f"ray::ServeReplica:{layout}:", "ray::ProxyActor"))
+            if process.name == str(alone) if layout == "alone" else of_ray:
+                fields = (process / "stat").read_text().rpartition(")")[2].split()
+                spent += int(fields[11]) + int(fields[12])
+    return spent / os.sysconf("SC_CLK_TCK")
+
+
+def summary(reports: list[LoadReport], spent: list[float]) -> dict[str, object]:
     """Return the medians of rounds that differ in nothing."""
     first = reports[0]
     rows = [asdict(report) for report in reports]
@@ -69,6 +83,7 @@ def summary(reports: list[LoadReport]) -> dict[str, object]:
         "rounds": len(reports),
         "requests": sum(report.requests for report in reports),
         "errors": sum(sum(report.errors.values()) for report in reports),
+        "cpu_ms": round(1000 * sum(spent) / sum(report.requests for report in reports), 2),
         **{name: round(median(row[name] for row in rows), 2) for name in names},
     }
 
@@ -82,6 +97,7 @@ def main() -> int:
     options = parser.parse_args()
     busy = os.getloadavg()[0] / usable_cores()
     points: dict[tuple[object, ...], list[LoadReport]] = {}
+    spent: dict[tuple[object, ...], list[float]] = {}
     with (
         tempfile.TemporaryDirectory() as folder,
         serving(Path(folder) / "log.jsonl", preload=PRELOAD) as server,
@@ -94,8 +110,11 @@ def main() -> int:
                     for layout, at in urls.items():
                         one = load(at, PHOTO, model, precision, clients, options.requests)
                         key = (layout, model, precision, clients)
+                        before = cpu_seconds(layout, server.process.pid)
                         points.setdefault(key, []).append(asyncio.run(one))
-    rows = [{"layout": key[0]} | summary(reports) for key, reports in points.items()]
+                        cpu = cpu_seconds(layout, server.process.pid) - before
+                        spent.setdefault(key, []).append(cpu)
+    rows = [{"layout": key[0]} | summary(reports, spent[key]) for key, reports in points.items()]
     report = {
         "machine": machine(),
         "load_per_core_before": round(busy, 2),

@@ -84,16 +84,15 @@ def batch(
     )
     resumed = _begin(job)
     pending = [n for n in range(shards(job.plan)) if not part(job, n).exists()]
-    begun, pictures, failed = time.perf_counter(), 0, 0
+    begun, totals = time.perf_counter(), {"pictures": 0, "failed": 0, "cpu_seconds": 0.0}
     if pending:
         workers = min(_connect(address, workers), len(pending))
         begun = time.perf_counter()
-        for answered, of_them_failed in _answered(job, pending, workers):
-            pictures, failed = pictures + answered, failed + of_them_failed
+        for answered in _answered(job, pending, workers):
+            totals = {name: total + answered[name] for name, total in totals.items()}
         ray.shutdown()
     summary = {
-        "pictures": pictures,
-        "failed": failed,
+        **totals,
         "shards": len(pending),
         "resumed": resumed,
         "output": job.out,
@@ -103,7 +102,7 @@ def batch(
     if as_json:
         print(json.dumps(summary))
     else:
-        print(f"{pictures:,} pictures, {failed:,} failed: {printable(job.out)}")
+        print("{pictures:,} pictures, {failed:,} failed:".format(**totals), printable(job.out))
 
 
 def _begin(job: Job) -> bool:
@@ -139,15 +138,14 @@ def _connect(address: str, workers: int | None) -> int:
     return workers or int(ray.cluster_resources().get("CPU", 1))  # type: ignore[no-untyped-call]
 
 
-def _answered(job: Job, pending: list[int], workers: int) -> Iterator[tuple[int, int]]:
-    """Yield the pictures and the failed ones of each shard, once its part is written."""
+def _answered(job: Job, pending: list[int], workers: int) -> Iterator[dict[str, float]]:
+    """Yield the numbers of each shard, once its part is written."""
     ray.data.DataContext.get_current().enable_progress_bars = False
     work = ray.data.from_items([{"number": n} for n in pending], override_num_blocks=len(pending))
     pool = ray.data.ActorPoolStrategy(size=workers)
     worker: Any = Worker  # whose objects are what is to be called
     done = work.map(worker, fn_constructor_args=(job,), compute=pool, num_cpus=1)
-    for row in done.iter_rows():
-        yield row["pictures"], row["failed"]
+    yield from done.iter_rows()
 
 
 def main() -> None:

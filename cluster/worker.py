@@ -1,6 +1,7 @@
 """Answers a shard of a job and writes its part."""
 
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,13 +66,14 @@ class Worker:
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """Answer the shard ``number``, unless it is done; twice at once writes the same twice."""
-        number = row["number"]
+        number, before = row["number"], time.process_time()
         items = read_shard(self._job.plan, number)
         pictures = _Pictures(Path(self._job.source), self._job.column)
         outcomes = [self._answer(item, pictures) for item in items]
         write_part(outcomes, part(self._job, number), self._artifact)
         failed = sum(outcome.error is not None for outcome in outcomes)
-        return {"pictures": len(items), "failed": failed}
+        spent = time.process_time() - before
+        return {"pictures": len(items), "failed": failed, "cpu_seconds": spent}
 
     def _answer(self, item: Item, pictures: "_Pictures") -> Outcome:
         if item["reason"]:

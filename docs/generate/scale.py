@@ -20,11 +20,12 @@ def layouts() -> str:
             str(point["clients"]),
             f"{point['requests_per_second']:.1f}",
             f"{point['p50_ms']:.1f} / {point['p95_ms']:.1f}",
+            f"{point['cpu_ms']:.1f}",
             str(point["errors"]),
         )
         for point in sorted(report["points"], key=lambda p: (p["artifact"], p["clients"]))
     ]
-    head = ("layout", "artifact", "clients", "requests/s", "p50 / p95, ms", "errors")
+    head = ("layout", "artifact", "clients", "requests/s", "p50 / p95, ms", "CPU ms", "errors")
     return f"{_where(report)}\n\n{markdown_table(head, rows)}"
 
 
@@ -40,11 +41,21 @@ def job() -> str:
             f"{row['start_seconds']:.1f}",
             f"{row['pictures_per_second']:.1f}",
             f"{row['pictures_per_second'] / one:.2f}",
+            f"{row['cpu_ms_per_picture']:.1f}",
             f"{row['dollars_per_million']:.2f}",
         )
         for row in report["rows"]
     ]
-    head = ("job", "workers", "cores", "start, s", "pictures/s", "of one worker", "$ per million")
+    head = (
+        "job",
+        "workers",
+        "cores",
+        "start, s",
+        "pictures/s",
+        "of one worker",
+        "CPU ms",
+        "$ per million",
+    )
     price = f"${report['dollars_per_core_hour']:.2f} a core and hour"
     about = f"{report['pictures']} pictures of 512x512, {price}, {report['cores']} cores in all"
     return f"{_where(report)} {about}.\n\n{markdown_table(head, rows)}"

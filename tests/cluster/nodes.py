@@ -21,6 +21,7 @@ from ray.serve.schema import ServeDeploySchema
 
 from benchmarks.server import free_port
 
+ATTEMPTS = 3
 NODE = {"object_store_memory": 100_000_000, "include_dashboard": False}
 
 
@@ -29,18 +30,31 @@ def ray_cluster(workers: int, cpus: int) -> Iterator[Cluster]:
     """A head without cores, and workers, to which this process is connected."""
     cluster = Cluster()
     try:
-        # Of the agent that serves each node's dashboard, the smallest: it takes seconds to start,
-        # and Ray gives it not much more.
-        with patch("ray._private.utils.get_dashboard_dependency_error", return_value="not wanted"):
-            cluster.add_node(num_cpus=0, **NODE)
-            for _ in range(workers):
-                cluster.add_node(num_cpus=cpus, **NODE)
+        add_node(cluster, 0)
+        for _ in range(workers):
+            add_node(cluster, cpus)
         ray.init(cluster.address, log_to_driver=False, logging_level="error")
         yield cluster
     finally:
         serve.shutdown()
         ray.shutdown()
         cluster.shutdown()
+
+
+def add_node(cluster: Cluster, cpus: int) -> None:
+    """Start a node: again where this machine was too busy for the time that Ray gives it.
+
+    Of the agent that serves each node's dashboard, the smallest: nothing here needs more.
+    """
+    for attempt in range(ATTEMPTS):
+        try:
+            with patch("ray._private.utils.get_dashboard_dependency_error", return_value="none"):
+                cluster.add_node(num_cpus=cpus, **NODE)
+        except Exception:  # Ray raises no other
+            if attempt == ATTEMPTS - 1:
+                raise
+        else:
+            return
 
 
 def start_proxy() -> str:
@@ -55,8 +69,8 @@ def deploy(config: dict[str, Any]) -> None:
     _get_global_client().deploy_apps(ServeDeploySchema.model_validate(config), _blocking=True)
 
 
-def nodes_of(application: str, deployment: str) -> list[str]:
-    """The node of each replica that serves."""
+def replicas(application: str, deployment: str) -> list[tuple[str, int]]:
+    """The node and the process of each replica that serves."""
     details = _get_global_client().get_serve_details()["applications"][application]
-    replicas = details["deployments"][deployment]["replicas"]
-    return [replica["node_id"] for replica in replicas if replica["state"] == "RUNNING"]
+    found = details["deployments"][deployment]["replicas"]
+    return [(one["node_id"], one["pid"]) for one in found if one["state"] == "RUNNING"]

@@ -1,8 +1,11 @@
 """The service on Ray Serve, on a real cluster of three nodes."""
 
+import os
+import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +22,7 @@ from cluster.serve import Options, build
 from cluster.stages import ARTIFACTS_PER_REPLICA, model_id
 from emotion import Classifier
 from tests.clients import eventually, traffic
-from tests.cluster.nodes import deploy, nodes_of, start_proxy
+from tests.cluster.nodes import deploy, replicas, start_proxy
 from tests.conftest import ROOT, Server
 from tests.stores import copy_store, publish_retrained
 
@@ -94,7 +97,7 @@ def test_every_answer_is_that_of_the_service(
     gets = ("/", "/livez", "/models", "/models/mobilenet/int8", "/docs", "/openapi.json")
     gets += ("/reports", "/v2/models/mobilenet_int8", "/nowhere", "/web/icon.svg")
     posts = (photo, no_face_photo, b"no picture", b"")
-    with httpx.Client(timeout=60) as http:
+    with httpx.Client(timeout=120) as http:
         for path in gets:
             assert same(http.get(deployed.url + path)) == same(http.get(server.url + path)), path
         for query in ("", "?model=none", "?faces=whole", "?precision=bad"):
@@ -108,14 +111,14 @@ def test_every_answer_is_that_of_the_service(
 
 
 def test_a_node_is_killed_under_load(deployed: Deployed, photo: bytes) -> None:
-    eventually(lambda: len(nodes_of(*NAMES)) == 2, 60)
-    nodes = set(nodes_of(*NAMES))
-    assert len(nodes) == 2, "they are spread"
+    eventually(lambda: len(replicas(*NAMES)) == 2, 120)
+    processes = dict(replicas(*NAMES))
+    assert len(processes) == 2, "they are on two nodes"
     calls: list[tuple[float, float, int | str]] = []
     stop = threading.Event()
 
     def client() -> None:
-        with httpx.Client(base_url=deployed.url, timeout=60) as http:
+        with httpx.Client(base_url=deployed.url, timeout=120) as http:
             while not stop.is_set():
                 began = time.monotonic()
                 try:
@@ -129,11 +132,13 @@ def test_a_node_is_killed_under_load(deployed: Deployed, photo: bytes) -> None:
         thread.start()
     try:
         eventually(lambda: len(calls) > 20)
-        doomed = next(n for n in deployed.cluster.worker_nodes if n.node_id in nodes)
+        doomed = next(n for n in deployed.cluster.worker_nodes if n.node_id in processes)
         killed = time.monotonic()
         deployed.cluster.remove_node(doomed, allow_graceful=False)
+        with suppress(ProcessLookupError):  # which else may outlive its node for a second
+            os.kill(processes[doomed.node_id], signal.SIGKILL)
         gone = time.monotonic()
-        eventually(lambda: [n for n in nodes_of(*NAMES) if n != doomed.node_id][1:], 90)
+        eventually(lambda: [n for n, _ in replicas(*NAMES) if n != doomed.node_id][1:], 200)
         reached = len(calls)
         eventually(lambda: len(calls) > reached + 20)
     finally:
@@ -142,14 +147,14 @@ def test_a_node_is_killed_under_load(deployed: Deployed, photo: bytes) -> None:
             thread.join(60)
     failed = [call for call in calls if call[2] != 200]
     assert len(failed) <= len(threads), failed
-    for began, ended, _ in failed:  # on their way when the node was killed
-        assert began <= gone
-        assert killed <= ended
+    for began, ended, outcome in failed:  # on their way when the node was killed
+        assert killed <= ended, outcome
+        assert began <= gone + 0.5, outcome
 
 
 def test_too_much_is_refused_in_the_services_own_words(deployed: Deployed, photo: bytes) -> None:
     """Replicas admit 1 + 16 requests each; nothing piles up behind them."""
-    with httpx.Client(base_url=deployed.url, timeout=60) as http, ThreadPoolExecutor(120) as pool:
+    with httpx.Client(base_url=deployed.url, timeout=120) as http, ThreadPoolExecutor(120) as pool:
         answers = list(pool.map(lambda _: http.post(**PREDICT, content=photo), range(240)))
     assert {answer.status_code for answer in answers} == {200, 503}
     for answer in answers:
@@ -159,11 +164,11 @@ def test_too_much_is_refused_in_the_services_own_words(deployed: Deployed, photo
 
 
 def test_a_longer_queue_brings_another_replica(deployed: Deployed, photo: bytes) -> None:
-    eventually(lambda: len(nodes_of(*NAMES)) == 2, 60)
+    eventually(lambda: len(replicas(*NAMES)) == 2, 120)
     with traffic(deployed.url, [PREDICT | {"content": photo}], clients=12) as seen:
-        eventually(lambda: len(nodes_of(*NAMES)) == 3, 60)
+        eventually(lambda: len(replicas(*NAMES)) == 3, 120)
     assert {answer.status_code for answer in seen.responses} == {200}
-    eventually(lambda: len(nodes_of(*NAMES)) == 2, 60)
+    eventually(lambda: len(replicas(*NAMES)) == 2, 120)
 
 
 def test_another_store_takes_over_without_a_failed_request(
@@ -192,7 +197,7 @@ def test_batches_and_models_in_a_deployment_of_their_own(
     artifacts = serve.get_deployment_handle("Artifacts", "staged")
     records = classifier.store.records
     assert len(records) > ARTIFACTS_PER_REPLICA
-    with httpx.Client(base_url=f"{deployed.url}/staged", timeout=60) as http:
+    with httpx.Client(base_url=f"{deployed.url}/staged", timeout=120) as http:
 
         def ask(number: int) -> tuple[str, str, httpx.Response]:
             record = records[number % len(records)]
