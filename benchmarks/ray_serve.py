@@ -41,8 +41,8 @@ def application(layout: str, replicas: int) -> dict[str, Any]:
     }
 
 
-def deploy() -> str:
-    """Start Ray with both layouts; returns the proxy's URL."""
+def deploy(address: str) -> str:
+    """Start both layouts on Ray; returns the proxy's URL."""
     # Ray gives way to other processes by default, the service does not.
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
     import ray
@@ -51,7 +51,10 @@ def deploy() -> str:
     from ray.serve.schema import ServeDeploySchema
 
     port = free_port()
-    ray.init("local", num_cpus=4, object_store_memory=100_000_000, include_dashboard=False)
+    local: dict[str, Any] = {}
+    if address == "local":
+        local = {"num_cpus": 4, "object_store_memory": 100_000_000, "include_dashboard": False}
+    ray.init(address, log_to_driver=False, **local)
     serve.start("HeadOnly", http_options={"host": "127.0.0.1", "port": port})
     config = {"applications": [application("whole", 2), application("staged", 1)]}
     client: Any = _get_global_client()
@@ -93,6 +96,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ray_serve", description=__doc__)
     parser.add_argument("--requests", type=int, default=60, help="for each point and round")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--address", default="local", help="a Ray cluster, or one started here")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     busy = os.getloadavg()[0] / usable_cores()
@@ -102,7 +106,7 @@ def main() -> int:
         tempfile.TemporaryDirectory() as folder,
         serving(Path(folder) / "log.jsonl", preload=PRELOAD) as server,
     ):
-        url = deploy()
+        url = deploy(options.address)
         urls = {"alone": server.url, "whole": f"{url}/whole", "staged": f"{url}/staged"}
         for _ in range(options.rounds):
             for model, precision in ARTIFACTS:

@@ -134,7 +134,10 @@ def _connect(address: str, workers: int | None) -> int:
     local: dict[str, Any] = {}
     if address == "local":
         local = {"num_cpus": workers, "object_store_memory": OBJECTS, "include_dashboard": False}
-    ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **local)
+    try:
+        ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **local)
+    except Exception as error:  # of no narrower class where a node could not start
+        raise BatchError(f"No Ray at {address}: {error}") from error
     return workers or int(ray.cluster_resources().get("CPU", 1))  # type: ignore[no-untyped-call]
 
 
