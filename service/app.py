@@ -1,6 +1,6 @@
 """Builds the application: settings in, ASGI app out."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -39,8 +39,14 @@ from service.schemas import Problem
 from service.settings import Settings
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
-    """Return the service's ASGI app; settings come from the environment unless given."""
+def create_app(
+    settings: Settings | None = None,
+    make_runtime: Callable[[Settings, Metrics], Runtime] = Runtime,
+) -> FastAPI:
+    """Return the service's ASGI app; settings come from the environment unless given.
+
+    ``make_runtime`` may bring a runtime that computes elsewhere.
+    """
     settings = settings or Settings()
     configure_logs(settings.log_level)
     counted = Metrics()
@@ -48,7 +54,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         app.state.drain = hold_sigterm(settings.drain_seconds)
-        app.state.runtime = await run_in_threadpool(Runtime, settings, counted)
+        app.state.runtime = await run_in_threadpool(make_runtime, settings, counted)
         async with followed(app.state.runtime.current, settings.reload_seconds):
             # For the protocol below the app.
             yield {"metrics": counted, "max_connections": settings.max_connections}

@@ -2,7 +2,7 @@
 
 A block of shell may carry a word after ``sh`` that says why its commands are not run whole:
 ``train`` (hours), ``long`` (minutes), ``serve`` (never ends), ``docker`` (needs an engine),
-``cluster`` (needs Kubernetes),
+``cluster`` (needs Kubernetes), ``ray`` (needs several machines),
 ``store`` (needs a store elsewhere: ``tests/test_remote.py`` has one and runs them).
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.conftest import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-MARKERS = ("train", "long", "serve", "docker", "cluster", "store")
+MARKERS = ("train", "long", "serve", "docker", "cluster", "ray", "store")
 _BLOCK = re.compile(r"^```(?P<language>\w+)(?: (?P<note>[^\n]*))?\n(?P<text>.*?)^```", re.S | re.M)
 
 

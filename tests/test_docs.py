@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,10 @@ def covered() -> list[Command]:
         *those("curl ", ""),
         *those(".venv/bin/emotion", "", "serve", "long", "store"),
         *those(".venv/bin/python -m training", "", "train", "long"),
+        *those(".venv/bin/python -m cluster", ""),
+        *those(".venv/bin/pip ", "long"),
+        *those("RAY_", "ray"),
+        *those(".venv/bin/serve ", "ray"),
         *those("make ", "", "train", "long"),
         *those("EMOTION_", "serve"),
         *those("docker ", "docker"),
@@ -92,6 +97,34 @@ def test_training_commands_are_spelled_right(
     assert done.value.code == 0
     shown = capsys.readouterr().out
     assert all(word in shown for word in words if word.startswith("--"))
+
+
+@pytest.mark.parametrize("command", those(".venv/bin/python -m cluster", ""), ids=str)
+def test_cluster_commands_are_spelled_right(command: Command) -> None:
+    """They run in tests/cluster/."""
+    _, *words = shlex.split(command.line)
+    help_of = [sys.executable, *words[:2], "--help"]
+    done = subprocess.run(help_of, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    assert all(word in done.stdout for word in words if word.startswith("--")), command
+
+
+def test_extras_exist() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for command in those(".venv/bin/pip ", "long"):
+        (extra,) = re.findall(r"\.\[(\w+)\]", command.line)
+        assert extra in project["optional-dependencies"]
+
+
+@pytest.mark.parametrize(
+    "command", those("RAY_", "ray") + those(".venv/bin/serve ", "ray"), ids=str
+)
+def test_ray_commands_are_spelled_right(command: Command) -> None:
+    words = [word for word in shlex.split(command.line) if not word.startswith("RAY_")]
+    program = Path(sys.executable).with_name(Path(words[0]).name)
+    help_of = [program, words[1], "--help"]
+    done = subprocess.run(help_of, capture_output=True, text=True, check=True, timeout=60)
+    assert all(word in done.stdout for word in words if word.startswith("--")), command
+    assert all((ROOT / word).is_file() for word in words if word.endswith(".yaml")), command
 
 
 @pytest.mark.parametrize("command", those("make ", "", "train", "long"), ids=str)

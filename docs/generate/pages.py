@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from benchmarks.server import ROOT
-from docs.generate import capacity, deploy, pipeline, snippets, study
+from docs.generate import capacity, deploy, pipeline, scale, snippets, study
 from docs.generate.blocks import Block, fill
 
 _DOCS = ROOT / "docs"
@@ -12,6 +12,7 @@ PAGES: dict[Path, dict[str, Block]] = {
     _DOCS / "pipeline.md": pipeline.BLOCKS,
     _DOCS / "deploy.md": deploy.BLOCKS,
     _DOCS / "capacity.md": capacity.BLOCKS,
+    _DOCS / "scale.md": scale.BLOCKS,
     _DOCS / "clients.md": snippets.BLOCKS,
 }
 

@@ -42,7 +42,7 @@ def answer_all(
     try:
         while True:
             for path in islice(pending, _AHEAD * threads - len(running)):
-                running.add(pool.submit(_answer, folder, path, predict))
+                running.add(pool.submit(_answer_file, folder, path, predict))
             if not running:
                 return
             done, _ = wait(running, return_when=FIRST_COMPLETED)
@@ -60,15 +60,31 @@ def answer_all(
         pool.shutdown(cancel_futures=True)
 
 
-def _answer(folder: Path, path: bytes, predict: Predict) -> Outcome:
+def read_picture(folder: Path, path: bytes) -> bytes:
+    """Return a file's content; raises the errors of ``read_image``."""
+    file = Path(os.fsdecode(os.path.join(os.fsencode(folder), path)))  # noqa: PTH118
+    return read_image(file, pipes=False)
+
+
+def answer(path: bytes, read: Callable[[], bytes], predict: Predict) -> Outcome:
+    """Answer one picture, whatever is wrong with it.
+
+    Args:
+        path: what the outcome calls it.
+        read: returns its content.
+        predict: as for ``answer_all``.
+    """
     try:
-        file = Path(os.fsdecode(os.path.join(os.fsencode(folder), path)))  # noqa: PTH118
-        prediction = predict(read_image(file, pipes=False))
+        prediction = predict(read())
     except EmotionError as error:
         return Outcome(path, None, _name(error), str(error))
     except Exception as error:  # one picture must not end a batch of a million
         return Outcome(path, None, "internal-error", f"{type(error).__name__}: {error}")
     return Outcome(path, [face_answer(face, prediction.image) for face in prediction.faces])
+
+
+def _answer_file(folder: Path, path: bytes, predict: Predict) -> Outcome:
+    return answer(path, lambda: read_picture(folder, path), predict)
 
 
 def _name(error: EmotionError) -> str:

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from emotion.batch.journal import BatchError, Journal
+from emotion.batch.journal import BatchError, Journal, Outcome
 from emotion.labels import EMOTIONS
 from emotion.printable import printable
 
@@ -55,7 +55,7 @@ def write_tables(journal: Journal, out: Path, artifact: Row) -> int:
     """
     failures = errors_file(out)
     if journal.failures():
-        with _replacing(failures) as temporary:
+        with replacing(failures) as temporary:
             _write_failures(journal, temporary)
     else:
         failures.unlink(missing_ok=True)
@@ -63,13 +63,42 @@ def write_tables(journal: Journal, out: Path, artifact: Row) -> int:
 
     def counted() -> Iterator[Row]:
         nonlocal rows
-        for row in _rows(journal, artifact):
+        for row in _face_rows(journal.outcomes(), artifact):
             rows += 1
             yield row
 
-    with _replacing(out) as temporary:
+    with replacing(out) as temporary:
         FORMATS[out.suffix.lower()](counted(), temporary)
     return rows
+
+
+def write_part(outcomes: Iterable[Outcome], part: Path, artifact: Row) -> None:
+    """Write a part of a large table as Parquet, whole or not at all.
+
+    It has one row per face and, with ``error`` and ``reason``, one per failed file.
+
+    Args:
+        outcomes: of the part's files; all fit into memory.
+        part: the file to write.
+        artifact: model, precision and version, repeated in each row.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows: list[Row] = []
+    for outcome in outcomes:
+        if outcome.error:
+            why = {"error": outcome.error, "reason": printable(outcome.reason or "")}
+            rows.append({"file": text(outcome.path), **why, **artifact})
+        rows += map(_flat, _face_rows([outcome], artifact))
+    schema = _parquet_schema()
+    for name in ("error", "reason"):
+        schema = schema.append(pa.field(name, pa.string()))
+    with replacing(part) as temporary:
+        pq.write_table(pa.Table.from_pylist(rows, schema), temporary)
 
 
 def text(path: bytes) -> str:
@@ -78,8 +107,8 @@ def text(path: bytes) -> str:
     return f"./{shown}" if shown.startswith(_FORMULA) else shown
 
 
-def _rows(journal: Journal, artifact: Row) -> Iterator[Row]:
-    for outcome in journal.outcomes():
+def _face_rows(outcomes: Iterable[Outcome], artifact: Row) -> Iterator[Row]:
+    for outcome in outcomes:
         for number, face in enumerate(outcome.faces or ()):
             yield {"file": text(outcome.path), "face": number, **face, **artifact}
 
@@ -100,14 +129,20 @@ def _write_jsonl(rows: Iterable[Row], path: Path) -> None:
         file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
-def _write_parquet(rows: Iterable[Row], path: Path) -> None:
+def _parquet_schema() -> Any:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     kinds = dict.fromkeys(COLUMNS, pa.string())
     kinds |= dict.fromkeys(("face", *BOX), pa.int32())
     kinds |= dict.fromkeys(("score", "confidence", *EMOTIONS), pa.float32())
-    schema = pa.schema(list(kinds.items()))
+    return pa.schema(list(kinds.items()))
+
+
+def _write_parquet(rows: Iterable[Row], path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = _parquet_schema()
     flat = map(_flat, rows)
     with pq.ParquetWriter(path, schema) as writer:
         while group := list(islice(flat, _ROW_GROUP)):
@@ -133,7 +168,8 @@ def _write_failures(journal: Journal, path: Path) -> None:
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path) -> Iterator[Path]:
+    """Lend a temporary path, and move what was written there to ``path`` if all went well."""
     temporary = path.with_name(f".{path.name}.partial")
     try:
         yield temporary
