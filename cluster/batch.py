@@ -15,15 +15,16 @@ import typer
 from cluster.plan import shards, write_plan
 from cluster.worker import Job, Worker, part
 from emotion.batch import BatchError, replacing
-from emotion.classifier import CHECKOUT_STORE
 from emotion.cli import options as o
 from emotion.errors import EmotionError
 from emotion.printable import printable
+from emotion.remote import is_url
 
 SHARD = 1000  # pictures; at most so many are done again where a worker is killed
 OBJECTS = 100_000_000  # bytes of Ray's object store: only numbers of shards pass through it
 
 
+@o.with_setup
 def batch(
     source: Annotated[
         Path,
@@ -45,9 +46,6 @@ def batch(
     precision: o.Precision = "int8",
     faces: o.FacesOption = "largest",
     no_face: o.NoFaceOption = "error",
-    detector: o.Detector = None,
-    store: o.Store = CHECKOUT_STORE,
-    max_pixels: o.MaxPixels = o.MAX_PIXELS,
     column: Annotated[
         str, typer.Option(help="Of a Parquet source: the column with the pictures' bytes.")
     ] = "image",
@@ -58,7 +56,8 @@ def batch(
     address: Annotated[
         str, typer.Option(envvar="RAY_ADDRESS", help="The cluster; `local` starts one here.")
     ] = "local",
-    as_json: o.Json = False,
+    *,
+    setup: o.Setup,
 ) -> None:
     """Classify pictures on a Ray cluster, each exactly once.
 
@@ -66,19 +65,20 @@ def batch(
     way, goes on where it was when the same command is given again.
     """
     start = time.perf_counter()
-    classifier = o.open_classifier(store, detector, None, None, max_pixels)
-    record = classifier.registry.get(model, precision).record
+    record = setup.classifier().registry.get(model, precision).record
     job = Job(
         source=str(source.resolve()),
         out=str(out.resolve()),
-        store=str(store.resolve()),
+        store=setup.store if is_url(setup.store) else str(Path(setup.store).resolve()),
         model=model,
         precision=precision,
         version=record.version,
-        detector=detector,
+        detector=setup.detector,
+        detector_dir=_absolute(setup.detector_dir),
+        data_dir=_absolute(setup.data_dir),
         faces=faces,
         no_face=no_face,
-        max_pixels=max_pixels,
+        max_pixels=setup.max_pixels,
         column=column,
         shard=shard,
     )
@@ -99,10 +99,14 @@ def batch(
         "seconds": round(time.perf_counter() - begun, 3),
         "start_seconds": round(begun - start, 3),
     }
-    if as_json:
+    if setup.as_json:
         print(json.dumps(summary))
     else:
         print("{pictures:,} pictures, {failed:,} failed:".format(**totals), printable(job.out))
+
+
+def _absolute(path: Path | None) -> str | None:
+    return str(path.resolve()) if path else None
 
 
 def _begin(job: Job) -> bool:

@@ -13,7 +13,7 @@ from cluster.plan import Item, read_shard
 from emotion import Classifier
 from emotion.batch import BatchError, Outcome, answer, read_picture, write_part
 from emotion.classifier import Faces, NoFace
-from emotion.decode import DecodeLimits
+from emotion.cli.options import Setup
 from emotion.detectors import DetectorName
 from emotion.errors import UnreadableFileError
 from emotion.results import Prediction
@@ -30,11 +30,24 @@ class Job:
     precision: str
     version: str
     detector: DetectorName | None
+    detector_dir: str | None
+    data_dir: str | None
     faces: Faces
     no_face: NoFace
     max_pixels: int
     column: str
     shard: int
+
+    def classifier(self) -> Classifier:
+        """Open the store, with the same options on every node."""
+        setup = Setup(
+            detector=self.detector,
+            store=self.store,
+            detector_dir=Path(self.detector_dir) if self.detector_dir else None,
+            data_dir=Path(self.data_dir) if self.data_dir else None,
+            max_pixels=self.max_pixels,
+        )
+        return setup.classifier()
 
     @property
     def plan(self) -> Path:
@@ -54,8 +67,7 @@ class Worker:
         """Open the store; raises BatchError where this node's has another version."""
         cv2.setNumThreads(1)
         self._job = job
-        limits = DecodeLimits(max_pixels=job.max_pixels)
-        self._classifier = Classifier(job.store, detector=job.detector, limits=limits)
+        self._classifier = job.classifier()
         record = self._classifier.registry.get(job.model, job.precision).record
         if record.version != job.version:
             raise BatchError(

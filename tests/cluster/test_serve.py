@@ -24,7 +24,7 @@ from emotion import Classifier
 from tests.clients import eventually, traffic
 from tests.cluster.nodes import deploy, replicas, start_proxy
 from tests.conftest import ROOT, Server
-from tests.stores import copy_store, publish_retrained
+from tests.stores import publish_retrained
 
 pytestmark = [
     pytest.mark.timeout(600),
@@ -154,8 +154,9 @@ def test_a_node_is_killed_under_load(deployed: Deployed, photo: bytes) -> None:
 
 def test_too_much_is_refused_in_the_services_own_words(deployed: Deployed, photo: bytes) -> None:
     """Replicas admit 1 + 16 requests each; nothing piles up behind them."""
-    with httpx.Client(base_url=deployed.url, timeout=120) as http, ThreadPoolExecutor(120) as pool:
-        answers = list(pool.map(lambda _: http.post(**PREDICT, content=photo), range(240)))
+    request = PREDICT | {"url": f"{deployed.url}/predict", "content": photo, "timeout": 120}
+    with ThreadPoolExecutor(120) as pool:
+        answers = list(pool.map(lambda _: httpx.post(**request), range(240)))
     assert {answer.status_code for answer in answers} == {200, 503}
     for answer in answers:
         if answer.status_code == 503:
@@ -172,10 +173,9 @@ def test_a_longer_queue_brings_another_replica(deployed: Deployed, photo: bytes)
 
 
 def test_another_store_takes_over_without_a_failed_request(
-    deployed: Deployed, photo: bytes, tmp_path: Path
+    deployed: Deployed, photo: bytes, store: Path
 ) -> None:
     before = Classifier().store.record("mobilenet", "int8").version
-    store = copy_store(tmp_path / "store")
     after = publish_retrained(store, 1).record("mobilenet", "int8").version
     with traffic(deployed.url, [PREDICT | {"content": photo}], clients=3) as seen:
         seen.await_more(10)
