@@ -94,7 +94,7 @@ clean:
 	touch $@
 
 .venv/development: .venv/serving
-	$(bin)/pip install --quiet --editable '.[training,benchmarks,dev]'
+	$(bin)/pip install --quiet --editable '.[training,benchmarks,otel,dev]'
 	touch $@
 
 # The page is tested in the system's Chromium, got where that takes no password.
