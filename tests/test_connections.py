@@ -8,6 +8,7 @@ from contextlib import suppress
 import pytest
 
 from tests.conftest import Server, StartServer
+from tests.test_metrics import sample
 
 
 async def converse(server: Server, *parts: bytes, close: bool = False) -> bytes:
@@ -119,3 +120,37 @@ def test_a_stalled_upload_ends(start_server: StartServer) -> None:
         answer = asyncio.run(converse(server, post("image/png", 100_000), b"abc"))
     assert answer.startswith(b"HTTP/1.1 408")
     assert b"upload-timeout" in answer
+
+
+def test_a_refusal_waits_for_no_body_and_the_connection_goes_on(
+    start_server: StartServer, photo: bytes
+) -> None:
+    """One upload is all that there is room for, so the next is refused before its body is read."""
+    body = bytes(5_000_000)
+
+    async def ask() -> None:
+        host, port = server.url.removeprefix("http://").split(":")
+        _, first = await asyncio.open_connection(host, int(port))
+        first.write(post("image/jpeg", len(photo)) + photo[:100])
+        while not sample(server.url, "emotion_uploads"):
+            await asyncio.sleep(0.02)
+        reader, writer = await asyncio.open_connection(host, int(port))
+        waited = []
+        for part in (body[:100], body[:200], body[:300], body):  # the last is there already
+            start = time.perf_counter()
+            writer.write(post("image/jpeg", len(body)) + part)
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+            waited.append(time.perf_counter() - start)
+            assert head.startswith(b"HTTP/1.1 503")
+            assert b"retry-after: 1" in head.lower()
+            length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0])
+            await reader.readexactly(length)
+            writer.write(body[len(part) :])
+        writer.write(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert (await asyncio.wait_for(reader.read(), 5)).endswith(b'{"status":"alive"}')
+        assert min(waited[:-1]) < 0.3  # 0.5 is how long a body is waited for that must be taken in
+        for stream in (first, writer):
+            stream.close()
+
+    with start_server(max_uploads=1, preload="none") as server:
+        asyncio.run(ask())

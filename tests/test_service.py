@@ -299,7 +299,7 @@ def test_logs_are_json_without_pictures_or_answers(start_server: StartServer, ph
 
 
 def test_overload_is_refused_at_once_and_passes(start_server: StartServer, photo: bytes) -> None:
-    with start_server(threads=1, max_waiting=2) as small:
+    with start_server(threads=1, max_waiting=2, deadline_seconds=60) as small:
 
         async def storm() -> list[httpx.Response]:
             limits = httpx.Limits(max_connections=40)
