@@ -5,10 +5,11 @@ MODEL ?= mobilenet
 PRECISION ?= int8
 CLIENTS ?= 8
 REQUESTS ?= 500
+CHAOS_MINUTES ?= 10
 INIT ?= imagenet
 bin := .venv/bin
 
-.PHONY: serve test lint format load bench curves fuzz soak overload docs train lock lock-check image-test clean
+.PHONY: serve test lint format load bench curves fuzz chaos soak overload docs train lock lock-check image-test clean
 
 serve: .venv/serving ## set up and serve the shipped model store on PORT
 	EMOTION_PORT=$(PORT) $(bin)/python -m service
@@ -32,14 +33,18 @@ load: .venv/benchmarks ## measure a running service: MODEL, PRECISION, CLIENTS, 
 bench: .venv/benchmarks ## measure the promises about speed on this machine
 	$(bin)/python -m benchmarks.bench --out benchmarks/results/bench.json
 
-fuzz: .venv/benchmarks ## send 20,000 mutated images to a live service
+fuzz: .venv/benchmarks ## 20,000 mutated images and every call of the OpenAPI document, to a live service
 	$(bin)/python -m benchmarks.fuzz --out benchmarks/results/fuzz.json
+	$(bin)/python -m benchmarks.contract --examples 1000 --out benchmarks/results/contract.json
+
+chaos: .venv/benchmarks ## CHAOS_MINUTES of faults at random under load
+	$(bin)/python -m benchmarks.chaos --minutes $(CHAOS_MINUTES) --out benchmarks/results/chaos.json
 
 soak: .venv/benchmarks ## 30 minutes at 0.8 of saturation
 	$(bin)/python -m benchmarks.soak --out benchmarks/results/soak.json
 
 overload: .venv/benchmarks ## five minutes at 4 times saturation
-	$(bin)/python -m benchmarks.soak --share 4 --seconds 300 --out benchmarks/results/overload.json
+	$(bin)/python -m benchmarks.overload --out benchmarks/results/overload.json
 
 curves: .venv/benchmarks ## measure throughput and latency over threads, workers, clients, faces
 	$(bin)/python -m benchmarks.curves --out benchmarks/results/curves.json

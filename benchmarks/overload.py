@@ -47,10 +47,19 @@ class OverloadReport:
     refused_without_retry_after: int
     before: list[float]  # single requests before the storm
     after: float  # the first one after it
-    resident_start: int  # when the queue has been full for a while
-    resident_end: int
+    answered: list[int]  # in each second
+    refused: list[int]
+    resident_at: list[float]  # seconds
+    resident_bytes: list[int]
     machine: str
     date: str
+
+    @property
+    def memory_growth(self) -> float:
+        """Memory in the last tenth by that in the second, when the queue has long been full."""
+        tenth = max(1, len(self.resident_bytes) // 10)
+        start, end = self.resident_bytes[tenth : 2 * tenth + 1], self.resident_bytes[-tenth:]
+        return float(np.median(end) / np.median(start) - 1)
 
     def missed(self) -> list[str]:
         """Say which promises were broken."""
@@ -62,7 +71,7 @@ class OverloadReport:
             f"refused p99 {self.refused_p99} ms": (self.refused_p99 or 0) <= REFUSED_MS,
             "503 without Retry-After": not self.refused_without_retry_after,
             f"goodput {self.goodput_share:.2f} of the peak": self.goodput_share >= GOODPUT,
-            "memory grew": self.resident_end <= (1 + GROWTH) * self.resident_start,
+            f"memory grew by {self.memory_growth:.1%}": self.memory_growth <= GROWTH,
             f"the first request after it took {self.after} ms": self.after <= slowest,
         }
         return [said for said, kept in promises.items() if not kept]
@@ -96,7 +105,6 @@ def _report(
 ) -> OverloadReport:
     accepted = [a for a in answers if a.accepted]
     refused = [a.seconds for a in answers if a.status == "503"]
-    tenth = max(1, len(sampled.resident) // 10)
     return OverloadReport(
         artifact=artifact,
         seconds=seconds,
@@ -109,16 +117,21 @@ def _report(
         deadline=1000 * DEADLINE_SECONDS,
         refused_p50=round(1000 * float(np.median(refused)), 2) if refused else None,
         refused_p99=p99_ms(refused),
-        refused_without_retry_after=sum(
-            a.status == "503" and not a.retry_after for a in answers
-        ),
+        refused_without_retry_after=sum(a.status == "503" and not a.retry_after for a in answers),
         before=[round(1000 * s, 1) for s in before],
         after=round(1000 * after, 1),
-        resident_start=int(np.median(sampled.resident[tenth : 2 * tenth + 1])),
-        resident_end=int(np.median(sampled.resident[-tenth:])),
+        answered=_each_second(accepted, seconds),
+        refused=_each_second([a for a in answers if a.status == "503"], seconds),
+        resident_at=[round(at, 1) for at in sampled.at],
+        resident_bytes=sampled.resident,
         machine=machine(),
         date=datetime.now(UTC).date().isoformat(),
     )
+
+
+def _each_second(answers: Sequence[Answer], seconds: float) -> list[int]:
+    ends = [a.due + a.seconds for a in answers]
+    return [int(n) for n in np.histogram(ends, np.arange(int(seconds) + 1))[0]]
 
 
 @contextmanager
@@ -152,12 +165,14 @@ def main() -> int:
         report = asyncio.run(
             overload(server, options.share, options.seconds, options.model, options.precision)
         )
-    text = json.dumps(asdict(report), indent=1)
-    print(text)
+    print(json.dumps(asdict(report)))
     for promise in report.missed():
         print(f"missed: {promise}", file=sys.stderr)
     if options.out:
-        options.out.write_text(text + "\n")
+        from benchmarks.trust_plot import plot_overload
+
+        options.out.write_text(json.dumps(asdict(report), indent=1) + "\n")
+        plot_overload(report, options.out.with_suffix(".png"))
     return 1 if report.missed() else 0
 
 

@@ -3,7 +3,6 @@
 Where client and server share a machine, what the client spends is missing to the server, and one
 that cannot keep up hides what happens under load.
 """
-# ruff: noqa: D102 (the methods are callbacks of asyncio's and httptools')
 
 import asyncio
 from dataclasses import dataclass
