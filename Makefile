@@ -110,10 +110,10 @@ clean:
 		|| echo "No Chromium, and none could be installed: the browser tests will be skipped."
 	touch $@
 
-# HAProxy, a name server and Prometheus's checker, got where that takes no password; not started.
+# HAProxy, a name server, Prometheus's checker and a clock that jumps, got where that takes no password; not started.
 .venv/tools: .venv/pip
-	@command -v haproxy dnsmasq promtool | wc -l | grep -qx 3 \
+	@ls /usr/lib/*/faketime/libfaketime.so.1 $$(command -v haproxy dnsmasq promtool) 2>/dev/null | wc -l | grep -qx 4 \
 		|| { [ "$$(id -u)" = 0 ] && apt-get update -qq \
-			&& RUNLEVEL=1 apt-get install -qq -y --no-install-recommends haproxy dnsmasq-base prometheus >/dev/null; } \
-		|| echo "No HAProxy, dnsmasq or promtool, and none could be installed: their tests will be skipped."
+			&& RUNLEVEL=1 apt-get install -qq -y --no-install-recommends haproxy dnsmasq-base prometheus libfaketime >/dev/null; } \
+		|| echo "No HAProxy, dnsmasq, promtool or libfaketime, and none could be installed: their tests will be skipped."
 	touch $@

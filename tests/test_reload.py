@@ -40,9 +40,13 @@ def serves(server: Server, root: Path) -> bool:
     return set(httpx.get(f"{server.url}/readyz").json()["artifacts"]) == versions(root)
 
 
+def entries(server: Server) -> list[dict[str, object]]:
+    lines = server.log.read_text().splitlines()
+    return [json.loads(line) for line in lines if line.startswith("{")]
+
+
 def events(server: Server, event: str) -> list[dict[str, object]]:
-    lines = [line for line in server.log.read_text().splitlines() if line.startswith("{")]
-    return [entry for line in lines if (entry := json.loads(line))["event"] == event]
+    return [entry for entry in entries(server) if entry["event"] == event]
 
 
 def version_of(server: Server, photo: bytes, precision: str = "int8") -> str:
@@ -195,6 +199,10 @@ def test_what_is_in_memory_survives_damage_on_disk(
         ready = httpx.get(f"{restarted.url}/readyz").json()
         assert {r.name for r in (float32, float16, int8)} <= set(ready["unavailable"])
         assert sample(restarted.url, "emotion_store_problems", problem="unavailable") >= 3
+        said = {e["artifact"]: e["reason"] for e in events(restarted, "artifact unavailable")}
+        assert "damaged" in str(said[int8.name])
+        assert "No such file" in str(said[float16.name])
+        assert "damaged" in str(said[float32.name])
 
 
 def test_a_store_can_be_repaired_and_its_detector_replaced(
