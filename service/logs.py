@@ -62,7 +62,8 @@ def configure_logs(level: str, on_loss: Callable[[], None] = lambda: None) -> No
     def add_trace(
         logger: Any, method: str, event: structlog.typing.EventDict
     ) -> structlog.typing.EventDict:
-        return event | current()
+        event.update(current())
+        return event
 
     shared: list[structlog.typing.Processor] = [
         _add_request_id,
