@@ -17,6 +17,7 @@ from service.settings import Settings
 from tests.clients import eventually
 from tests.conftest import ROOT, Server, StartServer
 from tests.test_connections import converse, post
+from tests.test_faults import workers_of
 from tests.test_service import problem_of
 
 SECURE = {
@@ -266,22 +267,22 @@ def test_pictures_and_probabilities_are_nowhere(
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     shared = Path("/dev/shm")
-    before = set(shared.glob("emotion-metrics-*"))
     with start_server(workers=2, log_level="DEBUG") as server:
         found = []
         for _ in range(6):
             answer = httpx.post(f"{server.url}/predict", files={"image": ("me.jpg", photo)})
             found += answer.json()["faces"][0]["probabilities"].values()
         assert not list(tmp_path.rglob("*"))  # nothing on a disk, which may be full
-        mine = set(shared.glob("emotion-metrics-*")) - before
-        files = [file for folder in mine for file in folder.iterdir()]
+        files = [
+            f for pid in workers_of(server) for f in shared.glob(f"emotion-metrics-*/*_{pid}.db")
+        ]
         assert files  # the workers' counts
         server.stop()
         contents = [
             server.log.read_bytes(),
             *(file.read_bytes() for file in files if file.exists()),
         ]
-    eventually(lambda: not any(folder.exists() for folder in mine))
+    eventually(lambda: not any(file.parent.exists() for file in files))
     for content in contents:
         assert photo[1000:1032] not in content
         assert b"me.jpg" not in content
