@@ -26,7 +26,7 @@ def main() -> int:
         settings = Settings()
         store = ModelStore(settings.store)
         to_preload(store, settings.preload)
-        Detectors(store, finder_of(settings)).get(settings.detector)
+        Detectors(store, finder_of(settings)).look_for(settings.detector)
     except ValidationError as error:
         for problem in error.errors():
             name = f"EMOTION_{problem['loc'][0]}".upper()
