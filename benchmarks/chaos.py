@@ -25,7 +25,7 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.arrivals import ACCEPTED
-from benchmarks.faults import FAULTS, JUMPS, Fault, Place
+from benchmarks.faults import FAULTS, JUMPS, LOADED, Fault, Place
 from benchmarks.server import serving
 from benchmarks.soak import mix
 from benchmarks.stores import copy_store
@@ -54,13 +54,18 @@ class ChaosReport:
     date: str = field(default_factory=lambda: datetime.now(UTC).date().isoformat())
 
 
+def _name(record: dict[str, str]) -> str:
+    return f"{record['model']}/{record['precision']}"
+
+
 class Load:
     """Clients who always wait for an answer, in a thread of their own."""
 
     def __init__(self, url: str) -> None:
         self.seen: list[tuple[float, str]] = []  # when an answer came, and what it was
         self._url = url
-        self._requests = mix(httpx.get(f"{url}/models").json())
+        artifacts = httpx.get(f"{url}/models").json()["artifacts"]
+        self._requests = mix([a["record"] for a in artifacts if _name(a["record"]) in LOADED])
         self.stopped = False
 
     @contextmanager
@@ -191,6 +196,7 @@ def chaos(minutes: float, seed: int = 0) -> ChaosReport:
             with serving(
                 log,
                 store=store,
+                preload=",".join(LOADED),
                 workers=2,
                 reload_seconds=0.5,
                 deadline_seconds=60,

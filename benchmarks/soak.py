@@ -6,6 +6,7 @@ import json
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -57,11 +58,8 @@ class SoakReport:
         return [said for said, kept in promises.items() if not kept]
 
 
-def mix(models: dict[str, object]) -> list[bytes]:
-    """Every artifact by both detectors, all of them at once, and bad input; in a random order."""
-    artifacts = models["artifacts"]
-    assert isinstance(artifacts, list)
-    records = [a["record"] for a in artifacts]
+def mix(records: Sequence[dict[str, str]]) -> list[bytes]:
+    """Every artifact by both detectors, some of them at once, and bad input; in a random order."""
     paths = [f"/predict?model={r['model']}&precision={r['precision']}" for r in records]
     requests = [(path, PHOTO) for path in paths]
     requests += [(f"{path}&detector=caffe", PHOTO) for path in paths]
@@ -80,7 +78,8 @@ def mix(models: dict[str, object]) -> list[bytes]:
 
 async def soak(server: Server, share: float, seconds: float, closed: float = 10) -> SoakReport:
     """Offer ``share`` of the saturation, which takes ``closed`` seconds to find."""
-    requests = mix(httpx.get(f"{server.url}/models").json())
+    artifacts = httpx.get(f"{server.url}/models").json()["artifacts"]
+    requests = mix([artifact["record"] for artifact in artifacts])
     async with Client(server.url) as client:
         await closed_loop(client, requests, closed / 4)  # all warm
         most = await closed_loop(client, requests, closed)
