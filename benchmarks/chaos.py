@@ -32,7 +32,7 @@ from benchmarks.stores import copy_store
 from benchmarks.wire import Client
 from emotion.machine import machine
 
-CLIENTS, PATIENCE_SECONDS = 6, 60
+CLIENTS, PATIENCE_SECONDS, DEADLINE_SECONDS = 6, 180, 300  # on however busy a machine
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 
 
@@ -80,7 +80,7 @@ class Load:
             thread.join()
 
     async def _all(self) -> None:
-        async with Client(self._url) as client:
+        async with Client(self._url, seconds=2 * DEADLINE_SECONDS) as client:
             await asyncio.gather(*(self._one(client, number) for number in range(CLIENTS)))
 
     async def _one(self, client: Client, number: int) -> None:
@@ -94,13 +94,15 @@ class Load:
 
 def sample(url: str, metric: str, labels: dict[str, str]) -> float:
     """Add up a metric's samples that have these labels."""
-    families = text_string_to_metric_families(httpx.get(f"{url}/metrics", timeout=30).text)
+    families = text_string_to_metric_families(
+        httpx.get(f"{url}/metrics", timeout=PATIENCE_SECONDS).text
+    )
     samples = [s for family in families for s in family.samples if s.name == metric]
     return sum(s.value for s in samples if labels.items() <= s.labels.items())
 
 
 def came_about(holds: Callable[[], bool]) -> bool:
-    """Wait for something, for a minute at most; a scrape that fails is tried again."""
+    """Wait for something, for three minutes at most; a scrape that fails is tried again."""
     until = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < until:
         with suppress(httpx.TransportError):
@@ -128,7 +130,9 @@ def inject(name: str, fault: Fault, place: Place, load: Load, report: ChaosRepor
         answered = fault.afterwards or came_about(told)
     if not (answered and came_about(told if fault.afterwards else lambda: True)):
         report.broken.append(f"{name}: no log line {fault.line!r} or no {fault.metric}")
-    if not came_about(lambda: httpx.get(f"{url}/readyz", timeout=30).json()["status"] == "ready"):
+    if not came_about(
+        lambda: httpx.get(f"{url}/readyz", timeout=PATIENCE_SECONDS).json()["status"] == "ready"
+    ):
         report.broken.append(f"{name}: not ready afterwards")
     time.sleep(0.5)
     seen = Counter(status for _, status in load.seen[first:])
@@ -153,7 +157,7 @@ def _round(place: Place, chosen: list[str], until: float, report: ChaosReport) -
             report.faults[name] = report.faults.get(name, 0) + 1
         report.resident_bytes.append(sum(map(_resident, place.workers())))
         first = len(load.seen)
-        if server.stop(60) not in (0, -15):
+        if server.stop(PATIENCE_SECONDS) not in (0, -15):
             report.broken.append(f"SIGTERM: ended with {server.process.returncode}")
         load.stopped = True
     after = Counter(status for _, status in load.seen[first:])
@@ -199,7 +203,7 @@ def chaos(minutes: float, seed: int = 0) -> ChaosReport:
                 preload=",".join(LOADED),
                 workers=2,
                 reload_seconds=0.5,
-                deadline_seconds=60,
+                deadline_seconds=DEADLINE_SECONDS,
                 drain_seconds=1,
             ) as server:
                 chosen = order.sample(names, len(names))

@@ -10,8 +10,6 @@ from typing import Self
 
 import httptools
 
-SECONDS = 60  # after which an answer is given up
-
 
 @dataclass(frozen=True)
 class Reply:
@@ -79,7 +77,9 @@ class _Connection(asyncio.Protocol):
 class Client:
     """As many connections as requests are under way; an idle one is taken again."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, seconds: float = 60) -> None:
+        """Ask the service at ``url``; give an answer up after so many ``seconds``."""
+        self._seconds = seconds
         host, _, port = url.removeprefix("http://").partition(":")
         self._address = (host, int(port))
         self._idle: list[_Connection] = []
@@ -97,7 +97,7 @@ class Client:
         """Send a request and wait for its answer; nothing is sent twice."""
         try:
             connection = await self._connection()
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(self._seconds):
                 reply = await connection.ask(request)
         except OSError as error:  # TimeoutError is one
             return Reply(type(error).__name__)
