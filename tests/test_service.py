@@ -22,7 +22,7 @@ from PIL import Image
 from emotion import EMOTIONS, Classifier
 from emotion.classifier import CHECKOUT_STORE
 from emotion.store import ModelStore
-from service.engine import Engine, OverloadedError
+from service.engine import DeadlineError, Engine, OverloadedError
 from tests.clients import cpu_seconds
 from tests.conftest import Server, StartServer, encode
 from tests.test_decode import many_chunks, many_scans, png_header
@@ -370,6 +370,24 @@ def test_a_refused_request_leaves_nothing_unawaited() -> None:
         gc.collect()
     engine.close()
     assert not said
+
+
+def test_what_would_come_too_late_is_refused_though_there_is_room() -> None:
+    engine = Engine(threads=1, max_waiting=500, deadline_seconds=1)
+
+    async def ask() -> list[object]:
+        for _ in range(30):  # so that the engine knows what to expect
+            await engine.run(lambda check: time.sleep(0.02))
+        work = [engine.run(lambda check: time.sleep(0.02)) for _ in range(200)]
+        return await asyncio.gather(*work, return_exceptions=True)
+
+    answers = asyncio.run(ask())
+    engine.close()
+    refused = [answer for answer in answers if isinstance(answer, OverloadedError)]
+    late = [answer for answer in answers if isinstance(answer, DeadlineError)]
+    assert len(refused) >= 150  # 0.8 seconds are 40 times 0.02
+    assert len(answers) - len(refused) - len(late) >= 5
+    assert len(late) <= 20, "what was let in is for the most part answered in time"
 
 
 def test_ready_says_no_where_nothing_can_be_served(
