@@ -5,10 +5,11 @@ MODEL ?= mobilenet
 PRECISION ?= int8
 CLIENTS ?= 8
 REQUESTS ?= 500
+CHAOS_MINUTES ?= 10
 INIT ?= imagenet
 bin := .venv/bin
 
-.PHONY: serve test lint format load bench curves capacity fuzz soak overload docs train lock lock-check image-test clean
+.PHONY: serve test lint format load bench curves capacity fuzz chaos soak overload docs train lock lock-check image-test clean
 
 serve: .venv/serving ## set up and serve the shipped model store on PORT
 	EMOTION_PORT=$(PORT) $(bin)/python -m service
@@ -32,14 +33,18 @@ load: .venv/benchmarks ## measure a running service: MODEL, PRECISION, CLIENTS, 
 bench: .venv/benchmarks ## measure the promises about speed on this machine
 	$(bin)/python -m benchmarks.bench --out benchmarks/results/bench.json
 
-fuzz: .venv/benchmarks ## send 20,000 mutated images to a live service
+fuzz: .venv/benchmarks ## 20,000 mutated images and every call of the OpenAPI document, to a live service
 	$(bin)/python -m benchmarks.fuzz --out benchmarks/results/fuzz.json
+	$(bin)/python -m benchmarks.contract --examples 1000 --out benchmarks/results/contract.json
+
+chaos: .venv/benchmarks ## CHAOS_MINUTES of faults at random under load
+	$(bin)/python -m benchmarks.chaos --minutes $(CHAOS_MINUTES) --out benchmarks/results/chaos.json
 
 soak: .venv/benchmarks ## 30 minutes at 0.8 of saturation
 	$(bin)/python -m benchmarks.soak --out benchmarks/results/soak.json
 
 overload: .venv/benchmarks ## five minutes at 4 times saturation
-	$(bin)/python -m benchmarks.soak --share 4 --seconds 300 --out benchmarks/results/overload.json
+	$(bin)/python -m benchmarks.overload --out benchmarks/results/overload.json
 
 curves: .venv/benchmarks ## measure throughput and latency over threads, workers, clients, faces
 	$(bin)/python -m benchmarks.curves --out benchmarks/results/curves.json
@@ -97,7 +102,7 @@ clean:
 	touch $@
 
 .venv/development: .venv/serving
-	$(bin)/pip install --quiet --editable '.[training,benchmarks,dev]'
+	$(bin)/pip install --quiet --editable '.[training,benchmarks,otel,dev]'
 	touch $@
 
 # The page is tested in the system's Chromium, got where that takes no password.
@@ -108,10 +113,10 @@ clean:
 		|| echo "No Chromium, and none could be installed: the browser tests will be skipped."
 	touch $@
 
-# HAProxy, a name server and Prometheus's checker, got where that takes no password; not started.
+# HAProxy, a name server, Prometheus's checker and a clock that jumps, got where that takes no password; not started.
 .venv/tools: .venv/pip
-	@command -v haproxy dnsmasq promtool | wc -l | grep -qx 3 \
+	@ls /usr/lib/*/faketime/libfaketime.so.1 $$(command -v haproxy dnsmasq promtool) 2>/dev/null | wc -l | grep -qx 4 \
 		|| { [ "$$(id -u)" = 0 ] && apt-get update -qq \
-			&& RUNLEVEL=1 apt-get install -qq -y --no-install-recommends haproxy dnsmasq-base prometheus >/dev/null; } \
-		|| echo "No HAProxy, dnsmasq or promtool, and none could be installed: their tests will be skipped."
+			&& RUNLEVEL=1 apt-get install -qq -y --no-install-recommends haproxy dnsmasq-base prometheus libfaketime >/dev/null; } \
+		|| echo "No HAProxy, dnsmasq, promtool or libfaketime, and none could be installed: their tests will be skipped."
 	touch $@

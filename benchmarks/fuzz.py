@@ -36,8 +36,7 @@ class FuzzReport:
     seed: int
     statuses: dict[str, int]
     slowest_seconds: float
-    resident_start: int
-    resident_end: int
+    resident_bytes: list[int]  # from the end of the warm-up on
     found: list[str]  # SHA-256 of images that broke a rule
     machine: str
     date: str
@@ -45,7 +44,7 @@ class FuzzReport:
     @property
     def memory_growth(self) -> float:
         """Resident memory at the end by that after the warm-up, less one."""
-        return self.resident_end / self.resident_start - 1
+        return self.resident_bytes[-1] / self.resident_bytes[0] - 1
 
 
 def fuzz(server: Server, images: int, seed: int = 0, clients: int = 4) -> FuzzReport:
@@ -53,7 +52,9 @@ def fuzz(server: Server, images: int, seed: int = 0, clients: int = 4) -> FuzzRe
     originals = seeds(PHOTO.read_bytes())
     statuses: Counter[str] = Counter()
     found: list[str] = []
-    slowest, resident = 0.0, 0
+    slowest, resident = 0.0, list[int]()
+    warm_up = min(WARM_UP, images)
+    every = max(1, (images - warm_up) // 100)
 
     def send(number: int) -> tuple[bytes, str, float]:
         random = np.random.default_rng((seed, number))
@@ -75,15 +76,14 @@ def fuzz(server: Server, images: int, seed: int = 0, clients: int = 4) -> FuzzRe
             slowest = max(slowest, seconds)
             if not status.startswith(("2", "4")) or seconds > DEADLINE_SECONDS:
                 found.append(_kept(image))
-            if count == min(WARM_UP, images):
-                resident = server.resident_bytes
+            if count >= warm_up and (count - warm_up) % every == 0:
+                resident.append(server.resident_bytes)
     return FuzzReport(
         images,
         seed,
         dict(sorted(statuses.items())),
         slowest,
-        resident,
-        server.resident_bytes,
+        [*resident, server.resident_bytes],
         found,
         machine(),
         datetime.now(UTC).date().isoformat(),
@@ -112,6 +112,9 @@ def main() -> int:
     text = json.dumps(asdict(report), indent=1)
     print(text)
     if options.out:
+        from benchmarks.trust_plot import plot_fuzz
+
+        plot_fuzz(report, options.out.with_suffix(".png"))
         options.out.write_text(text + "\n")
     return 1 if report.found or report.memory_growth > 0.1 else 0
 

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.random import Generator
 from PIL import Image
 
+from benchmarks.headers import edit_field
+
 Mutator = Callable[[bytearray, Generator], bytearray]
 EXTREMES = (0, 1, 2, 0x10, 0x7F, 0x80, 0xFE, 0xFF)
 HEADER = 64  # bytes that hold sizes, depths and lengths in each of the formats
@@ -94,6 +96,7 @@ MUTATORS: tuple[Mutator, ...] = (
     _flip_bits,
     _truncate,
     _edit_header,
+    edit_field,
     _edit_number,
     _repeat,
     _remove,

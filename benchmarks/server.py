@@ -54,7 +54,7 @@ def serving(log: Path, ready: object = 200, **settings: object) -> Iterator[Serv
             address is loopback and a free port unless they say otherwise.
 
     Raises:
-        RuntimeError: it ended, or was not ready within a minute; says what it printed.
+        RuntimeError: it ended, or was not ready within three minutes; says what it printed.
     """
     settings = {"host": "127.0.0.1", "port": free_port()} | settings
     given = {f"EMOTION_{name.upper()}": str(value) for name, value in settings.items()}
@@ -89,7 +89,7 @@ def _ended(process: subprocess.Popen[str], seconds: float = 30) -> int:
 
 
 def _await_ready(url: str, process: subprocess.Popen[str], log: Path, status: object) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + 180
     while time.monotonic() < until and process.poll() is None:
         with suppress(httpx.TransportError):
             if httpx.get(f"{url}/readyz").status_code == status:

@@ -24,7 +24,7 @@ from emotion.records import ArtifactRecord
 from emotion.registry import LoadedArtifact, Registry
 from emotion.remote import open_store
 from emotion.results import ComparedArtifact, Comparison, FacePrediction, ImageFaces, Prediction
-from emotion.stopwatch import Stopwatch
+from emotion.stopwatch import Stopwatch, observer
 from emotion.store import ModelStore
 
 Faces = Literal["largest", "all", "whole"]
@@ -113,7 +113,7 @@ class Classifier:
         watch = Stopwatch(dict(seen.milliseconds))
         with watch.stage("preprocess"):
             tensors = _tensors(seen, artifact.record)
-        with watch.stage("inference"):
+        with watch.stage("inference", artifact.record.name):
             rows = artifact.run(tensors)
         answers = tuple(FacePrediction(f, row) for f, row in zip(seen.faces, rows, strict=True))
         return Prediction(artifact.record, seen, answers, watch.milliseconds)
@@ -161,12 +161,13 @@ class Classifier:
         for artifact in chosen:
             tensors = _tensors(seen, artifact.record)
             times = []
-            for _ in range(repeats):
-                if check:
-                    check()
-                start = time.perf_counter()
-                answer = artifact.run(tensors)[0]
-                times.append(1000 * (time.perf_counter() - start))
+            with observer.get()("inference", artifact.record.name):
+                for _ in range(repeats):
+                    if check:
+                        check()
+                    start = time.perf_counter()
+                    answer = artifact.run(tensors)[0]
+                    times.append(1000 * (time.perf_counter() - start))
             if artifact.record.precision == "float32":
                 reference[artifact.record.model] = answer
             rows.append((artifact.record, FacePrediction(seen.faces[0], answer), times))

@@ -79,12 +79,29 @@ class Detectors:
                     self._loaded[name] = self._compiled() if name == "compiled" else self._caffe()
         return self._loaded[name]
 
+    def look_for(self, name: DetectorName | None = None) -> None:
+        """Raise the errors of ``get``, as far as they can be told without loading a network."""
+        if name == "caffe" or (name is None and not self._store.detectors):
+            self._find_files()
+            return
+        if not self._store.detectors:
+            raise _no_compiled()
+        reasons = []
+        for record in self._store.detectors:
+            try:
+                self._store.read_detector(record)
+            except ArtifactUnavailableError as error:
+                reasons.append(str(error))
+            else:
+                return
+        if name is None:
+            self._find_files()
+        else:
+            raise ArtifactUnavailableError("; ".join(reasons))
+
     def _compiled(self) -> Detector:
         if not self._store.detectors:
-            raise UnknownArtifactError(
-                "The model store has no compiled detector: ask for detector=caffe, or publish one "
-                "with `python -m training detector`."
-            )
+            raise _no_compiled()
         reasons: dict[str, str] = {}
         for record in self._store.detectors:
             try:
@@ -115,6 +132,13 @@ class Detectors:
 
     def _caffe(self) -> Detector:
         return CaffeDetector(self._find_files(), networks=self._calls)
+
+
+def _no_compiled() -> UnknownArtifactError:
+    return UnknownArtifactError(
+        "The model store has no compiled detector: ask for detector=caffe, or publish one "
+        "with `python -m training detector`."
+    )
 
 
 def _same(one: DetectorRecord, other: DetectorRecord) -> bool:

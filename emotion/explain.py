@@ -74,7 +74,7 @@ def explain(
         pictures = [seen.pixels[0], *occluded(seen.pixels[0], grid)]
         tensors = np.stack([face_tensor(p, artifact.record.input_size) for p in pictures])
     answers = np.empty((len(tensors), len(EMOTIONS)), np.float32)
-    with watch.stage("inference"):
+    with watch.stage("inference", artifact.record.name):
         for place, tensor in enumerate(tensors):
             if check:
                 check()

@@ -28,7 +28,7 @@ def main() -> int:
         store = open_store(settings.store, settings.channel, settings.cache_dir)
         to_preload(store, settings.preload)
         shadow_pair(settings, store)
-        Detectors(store, finder_of(settings)).get(settings.detector)
+        Detectors(store, finder_of(settings)).look_for(settings.detector)
     except ValidationError as error:
         for problem in error.errors():
             name = f"EMOTION_{problem['loc'][0]}".upper()
@@ -41,7 +41,10 @@ def main() -> int:
     if settings.workers == 1:
         _serve(settings)
         return 0
-    with tempfile.TemporaryDirectory() as counts:  # where the workers add up their metrics
+    # Where the workers add up their metrics, in mapped files: on a disk that is full, writing to
+    # one kills the process.
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 (a fresh directory)
+    with tempfile.TemporaryDirectory(prefix="emotion-metrics-", dir=memory) as counts:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = counts
         _serve(settings)
     return 0

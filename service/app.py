@@ -13,6 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from service.access import AccessMiddleware
 from service.clients import Clients, guards
+from service.clock import watched_clock
 from service.drain import hold_sigterm
 from service.headers import SecurityHeaders
 from service.logs import configure_logs
@@ -37,6 +38,7 @@ from service.routes import (
 from service.runtime import Runtime
 from service.schemas import Problem
 from service.settings import Settings
+from service.tracing import Traces, tracer_provider
 
 
 def create_app(
@@ -48,18 +50,24 @@ def create_app(
     ``make_runtime`` may bring a runtime that computes elsewhere.
     """
     settings = settings or Settings()
-    configure_logs(settings.log_level)
     counted = Metrics()
+    configure_logs(settings.log_level, counted.log_line_lost)
+    tracing = tracer_provider()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
-        app.state.drain = hold_sigterm(settings.drain_seconds)
+        app.state.drain = hold_sigterm(settings.drain_seconds, counted)
         app.state.runtime = await run_in_threadpool(make_runtime, settings, counted)
-        async with followed(app.state.runtime.current, settings.reload_seconds):
+        async with (
+            followed(app.state.runtime.current, settings.reload_seconds),
+            watched_clock(counted),
+        ):
             # For the protocol below the app.
             yield {"metrics": counted, "max_connections": settings.max_connections}
         await run_in_threadpool(app.state.runtime.close)
         counted.close()
+        if tracing:
+            await run_in_threadpool(tracing.shutdown)
 
     app = FastAPI(
         title="Emotion service",
@@ -72,6 +80,7 @@ def create_app(
         middleware=[
             Middleware(SecurityHeaders),
             Middleware(CorrelationIdMiddleware),
+            *([Middleware(Traces, provider=tracing)] if tracing else []),
             Middleware(AccessMiddleware, metrics=counted),
             *_cross_origin(settings),
         ],

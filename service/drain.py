@@ -6,6 +6,12 @@ import threading
 from dataclasses import dataclass
 from types import FrameType
 
+import structlog
+
+from service.metrics import Metrics
+
+_log = structlog.get_logger()
+
 
 @dataclass
 class Drain:
@@ -14,7 +20,7 @@ class Drain:
     begun: bool = False
 
 
-def hold_sigterm(seconds: float) -> Drain:
+def hold_sigterm(seconds: float, metrics: Metrics) -> Drain:
     """Hold the first SIGTERM back for ``seconds``, in which the returned state says ``begun``.
 
     A second one is not held back. Called where SIGTERM's handler is set already and a loop runs;
@@ -29,7 +35,12 @@ def hold_sigterm(seconds: float) -> Drain:
     def begin(number: int, frame: FrameType | None) -> None:
         drain.begun = True
         signal.signal(number, stop)
-        loop.call_soon_threadsafe(loop.call_later, seconds, signal.raise_signal, number)
+        loop.call_soon_threadsafe(wait, number)
+
+    def wait(number: int) -> None:
+        metrics.draining()
+        _log.info("draining", seconds=seconds)
+        loop.call_later(seconds, signal.raise_signal, number)
 
     signal.signal(signal.SIGTERM, begin)
     return drain

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -24,6 +25,10 @@ class DeadlineError(EmotionError):
 
 class AbandonedError(EmotionError):
     """The client is gone."""
+
+
+_HOPELESS = 0.8  # of the deadline: what would probably take longer is refused instead
+_MEMORY = 0.1  # weight of the last piece of work in what one is expected to take
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,7 @@ class Engine:
         self._capacity = threads + max_waiting
         self._deadline = deadline_seconds
         self._admitted = 0
+        self._expected = 0.0  # seconds of one piece of work, as the last ones went
 
     @property
     def has_free_thread(self) -> bool:
@@ -65,8 +71,12 @@ class Engine:
         return self._admitted < self._threads
 
     def check_room(self) -> None:
-        """Raise OverloadedError where the queue is full."""
-        if self._admitted >= self._capacity:
+        """Raise OverloadedError where the queue is full, or too long to be worked off in time."""
+        ahead = self._admitted + 1 - self._threads
+        hopeless = ahead > 0 and (
+            (ahead / self._threads + 1) * self._expected > _HOPELESS * self._deadline
+        )
+        if hopeless or self._admitted >= self._capacity:
             raise OverloadedError("The service is at its limit: send the request again later.")
 
     async def run(
@@ -101,11 +111,15 @@ class Engine:
         def timed() -> T:
             nonlocal waited
             waited = _milliseconds_since(submitted)
-            return work(check)
+            try:
+                return work(check)
+            finally:
+                spent = (_milliseconds_since(submitted) - waited) / 1000
+                self._expected += _MEMORY * (spent - self._expected)
 
         loop = asyncio.get_running_loop()
         self._admit(1)
-        future = self._pool.submit(timed)
+        future = self._pool.submit(copy_context().run, timed)  # its log lines have the request id
         future.add_done_callback(lambda _: self._release_on(loop, future))
         answer = asyncio.wrap_future(future)
         watcher = asyncio.ensure_future(gone()) if gone else None

@@ -119,6 +119,20 @@ class Metrics:
             registry=registry,
         )
         self._dead_workers.inc(dead)
+        self._lost_lines = Counter(
+            "emotion_log_lines_lost",
+            "Log lines that could not be written, to a full disk or a closed pipe.",
+            registry=registry,
+        )
+        self._clock_jumps = Counter(
+            "emotion_clock_jumps", "Times that a process saw the clock jump.", registry=registry
+        )
+        self._draining = Gauge(
+            "emotion_draining",
+            "1 from SIGTERM on.",
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
         self._store_problems = Gauge(
             "emotion_store_problems",
             "Artifacts that cannot be loaded, or whose file is no longer what memory holds; "
@@ -202,6 +216,18 @@ class Metrics:
             for labels in self._in_memory | now:
                 self._artifacts.labels(*labels).set(labels in now)
             self._in_memory |= now
+
+    def log_line_lost(self) -> None:
+        """Count a log line that could not be written."""
+        self._lost_lines.inc()
+
+    def clock_jumped(self) -> None:
+        """Count a jump of the clock."""
+        self._clock_jumps.inc()
+
+    def draining(self) -> None:
+        """Record that the service has been told to end."""
+        self._draining.set(1)
 
     def reloaded(self, outcome: Literal["switched", "unchanged", "refused"]) -> None:
         """Count a look at a store that had changed."""

@@ -11,6 +11,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from emotion.errors import EmotionError
+from service.engine import OverloadedError
 from service.runtime import Runtime
 
 Body: TypeAlias = AsyncGenerator[bytes, None]
@@ -67,9 +68,24 @@ async def _receive(request: Request, read: Callable[[Headers, Body], Awaitable[b
             f"The body did not arrive within {settings.upload_seconds:g} seconds: send it again, "
             "or send a smaller picture."
         ) from error
+    except OverloadedError:  # the cheaper, the better
+        if not _stays_open(request):
+            await linger(stream)
+        raise
     except EmotionError:
         await linger(stream)
         raise
+
+
+def _stays_open(request: Request) -> bool:
+    """Whether the rest of the body is read, and dropped, after the answer.
+
+    So it is on a connection that goes on; a client that waits to be asked for the body may never
+    send it, and what comes next would be taken for it.
+    """
+    connection = request.headers.get("connection", "").lower()
+    one_dot_one = request.scope["http_version"] == "1.1"
+    return one_dot_one and "close" not in connection and "expect" not in request.headers
 
 
 async def _read_all(headers: Headers, body: Body) -> bytes:

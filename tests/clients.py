@@ -1,11 +1,13 @@
 """Clients that keep a live service busy while a test does something to it."""
 
 import itertools
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -51,6 +53,12 @@ def traffic(url: str, requests: Sequence[Request], clients: int = 6) -> Iterator
         leave.set()
         for thread in threads:
             thread.join(60)
+
+
+def cpu_seconds(pid: int) -> float:
+    """What a process has computed: unlike the time that passed, not the neighbours' doing."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def eventually(holds: Callable[[], object], seconds: float = 30) -> None:

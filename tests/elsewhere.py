@@ -11,10 +11,10 @@ from pathlib import Path
 import httpx
 
 from benchmarks.server import free_port
+from benchmarks.stores import MODEL, newer, retrained
 from emotion.classifier import CHECKOUT_STORE
 from emotion.store import ModelStore, publish
 from tests.clients import eventually
-from tests.stores import MODEL, newer, retrained
 
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "testing",

@@ -22,9 +22,13 @@ def sample(url: str, name: str, **labels: str) -> float:
     return scrape(url).get((name, frozenset(labels.items())), 0)
 
 
+def entries(server: Server) -> list[dict[str, object]]:
+    lines = server.log.read_text().splitlines()
+    return [json.loads(line) for line in lines if line.startswith("{")]
+
+
 def events(server: Server, event: str) -> list[dict[str, object]]:
-    lines = [line for line in server.log.read_text().splitlines() if line.startswith("{")]
-    return [entry for line in lines if (entry := json.loads(line))["event"] == event]
+    return [entry for entry in entries(server) if entry["event"] == event]
 
 
 def problem_of(response: httpx.Response, status: int, name: str) -> dict[str, object]:

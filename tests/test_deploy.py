@@ -10,6 +10,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from benchmarks.faults import FAULTS
 from tests.conftest import ROOT
 
 ALERTS = ROOT / "deploy" / "alerts.yml"
@@ -108,6 +109,16 @@ def test_prometheus_finds_no_fault_with_the_metrics(http: httpx.Client, photo: b
         ["promtool", "check", "metrics"], input=text, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_each_fault_has_its_row_and_was_survived() -> None:
+    page = (ROOT / "docs" / "deploy.md").read_text()
+    for fault in FAULTS.values():
+        assert f"`{fault.metric}" in page
+        assert "499" in fault.line or fault.line in page
+    report = json.loads((ROOT / "benchmarks" / "results" / "chaos.json").read_text())
+    assert report["broken"] == []
+    assert report["faults"].keys() | set(report["left_out"]) == FAULTS.keys()
 
 
 THREATS = re.findall(r"`(tests/\w+\.py)::(\w+)`", (ROOT / "SECURITY.md").read_text())

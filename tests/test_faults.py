@@ -13,10 +13,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from benchmarks.server import serving
 from emotion.classifier import CHECKOUT_STORE
 from tests.clients import eventually, traffic
 from tests.conftest import Server, StartServer
-from tests.observed import events, sample
+from tests.observed import entries, events, sample
 from tests.wire import post
 
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
@@ -135,11 +136,27 @@ def test_clients_that_go_leave_nothing_behind(start_server: StartServer, photo: 
 def test_the_disk_is_not_needed(start_server: StartServer, photo: bytes) -> None:
     """No file of the process may grow, not even its log; uploads and answers go on."""
     big = photo + bytes(5_000_000)
-    with start_server() as server, limited(server, resource.RLIMIT_FSIZE, 0):
-        for _ in range(5):
-            answer = httpx.post(f"{server.url}/predict", files={"image": big})
-            assert answer.status_code == 200, answer.text
-        assert httpx.get(f"{server.url}/readyz").status_code == 200
+    with start_server() as server:
+        with limited(server, resource.RLIMIT_FSIZE, 0):
+            for _ in range(5):
+                answer = httpx.post(f"{server.url}/predict", files={"image": big})
+                assert answer.status_code == 200, answer.text
+            assert httpx.get(f"{server.url}/readyz").status_code == 200
+            lost = sample(server.url, "emotion_log_lines_lost_total")
+            assert lost >= 6
+        httpx.get(f"{server.url}/livez")
+        eventually(lambda: "could not be written" in server.log.read_text())
+        (said,) = [e for e in entries(server) if "could not be written" in str(e["event"])]
+        assert int(str(said["event"]).split()[0]) >= lost
+        assert said["level"] == "error"
+        assert "Traceback" not in server.log.read_text()
+
+
+def test_a_log_on_a_full_disk_costs_neither_answers_nor_a_clean_end(photo: bytes) -> None:
+    with serving(Path("/dev/full"), preload="mobilenet/int8") as server:
+        assert httpx.post(f"{server.url}/predict", content=photo).status_code == 200
+        assert sample(server.url, "emotion_log_lines_lost_total") > 2
+        assert server.stop() in (0, -signal.SIGTERM)
 
 
 @pytest.mark.parametrize("by", ["setting", "descriptors"])
@@ -214,6 +231,8 @@ def test_a_clock_that_jumps_moves_no_deadline(
 
         for to in ("+10d", "-10d", "+0"):
             assert {r.status_code for r in asyncio.run(jump_under_way(to))} == {200}
+        eventually(lambda: len(events(server, "the clock jumped")) == 3)
+        assert sample(server.url, "emotion_clock_jumps_total") == 3
         stamps = [str(line["timestamp"])[:10] for line in events(server, "request")]
         assert len(set(stamps)) >= 3  # the clock did jump, and the log shows it
         seconds = sample(server.url, "emotion_request_seconds_sum", route="/compare")

@@ -86,9 +86,9 @@ def test_any_box_gives_a_face(box: Box) -> None:
 
 @pytest.mark.parametrize("shape", [(16, 500_000, 3), (500_000, 16, 3)])
 def test_a_strip_does_not_become_a_huge_square(shape: tuple[int, int, int]) -> None:
-    start = time.perf_counter()
+    start = time.thread_time()
     assert face_pixels(np.zeros(shape, np.uint8), None).shape == (128, 128)
-    assert time.perf_counter() - start < 1
+    assert time.thread_time() - start < 1
 
 
 @pytest.mark.parametrize("size", [48, 64, 96, 112, 128, 224])

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from benchmarks.stores import MODEL, newer, publish_retrained, retrained
 from emotion import EMOTIONS, Classifier
 from emotion.errors import StoreError
 from emotion.records import ArtifactRecord
@@ -22,7 +23,7 @@ from service.reload import CurrentStore
 from tests.clients import eventually, traffic
 from tests.conftest import Server, StartServer
 from tests.observed import events, sample
-from tests.stores import MODEL, edit_manifest, newer, publish_retrained, retrained
+from tests.stores import edit_manifest
 
 QUICK = {"reload_seconds": 0.1, "deadline_seconds": 60}
 
@@ -191,6 +192,10 @@ def test_what_is_in_memory_survives_damage_on_disk(
         ready = httpx.get(f"{restarted.url}/readyz").json()
         assert {r.name for r in (float32, float16, int8)} <= set(ready["unavailable"])
         assert sample(restarted.url, "emotion_store_problems", problem="unavailable") >= 3
+        said = {e["artifact"]: e["reason"] for e in events(restarted, "artifact unavailable")}
+        assert "damaged" in str(said[int8.name])
+        assert "No such file" in str(said[float16.name])
+        assert "damaged" in str(said[float32.name])
 
 
 def test_a_store_can_be_repaired_and_its_detector_replaced(

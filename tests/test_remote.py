@@ -26,10 +26,9 @@ from emotion.store import ModelStore
 from tests.clients import eventually, traffic
 from tests.conftest import ROOT, Server, StartServer
 from tests.elsewhere import CREDENTIALS, Wire, s3_server, small_store
+from tests.observed import events, sample
 from tests.pages import commands
 from tests.test_cli import run
-from tests.test_metrics import sample
-from tests.test_reload import events
 
 OUT_OF_REACH = "store out of reach"
 

@@ -15,6 +15,7 @@ import pytest
 from benchmarks.server import Server, free_port
 from tests.clients import eventually
 from tests.conftest import ROOT, StartServer
+from tests.observed import events, sample
 from tests.tools import tool
 
 CONFIGURATION = ROOT / "deploy" / "haproxy" / "haproxy.cfg"
@@ -198,5 +199,7 @@ def test_a_second_sigterm_is_not_held_back(start_server: StartServer) -> None:
         server.process.send_signal(signal.SIGTERM)
         eventually(lambda: httpx.get(f"{server.url}/readyz").status_code == 503)
         assert httpx.get(f"{server.url}/readyz").json()["status"] == "draining"
+        assert sample(server.url, "emotion_draining") == 1
+        assert events(server, "draining")
         server.stop()
         assert "Application shutdown complete" in server.log.read_text()

@@ -14,8 +14,8 @@ from emotion.preprocess import face_tensor
 from service.settings import Settings
 from tests.clients import eventually
 from tests.conftest import Server, StartServer
+from tests.observed import sample, scrape
 from tests.test_cli import run
-from tests.test_metrics import sample, scrape
 
 PRIMARY, SHADOW, WRONG = "mobilenet/float32", "mobilenet/int8", "vgg16/int8"
 BOTH = {"preload": f"{PRIMARY},{SHADOW}", "shadow_share": 1}

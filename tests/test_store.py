@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from benchmarks.stores import MODEL, newer
 from emotion.errors import (
     ArtifactUnavailableError,
     EmotionError,
@@ -20,7 +21,7 @@ from emotion.errors import (
 from emotion.records import ArtifactRecord
 from emotion.registry import Registry
 from emotion.store import ModelStore, publish
-from tests.stores import MODEL, edit_manifest, newer
+from tests.stores import edit_manifest
 
 
 def snapshot(root: Path) -> dict[str, bytes]:

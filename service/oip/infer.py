@@ -1,6 +1,5 @@
 """What an inference request means: pictures or ready tensors through one artifact."""
 
-import time
 from dataclasses import dataclass
 from math import prod
 
@@ -10,6 +9,7 @@ from emotion import Classifier
 from emotion.errors import EmotionError
 from emotion.records import ArtifactRecord
 from emotion.results import FacePrediction, Prediction
+from emotion.stopwatch import Stopwatch
 from service.engine import Check
 from service.oip.errors import BadInferenceError
 from service.oip.messages import Message, compose, parse
@@ -162,10 +162,10 @@ def _from_images(
 
 def _from_pixels(classifier: Classifier, record: ArtifactRecord, pixels: Array) -> _Answers:
     artifact = classifier.registry.get(record.model, record.precision)
-    start = time.perf_counter()
-    outputs = rows_of(artifact.run(pixels))
-    milliseconds = {"inference": 1000 * (time.perf_counter() - start)}
-    return _Answers(artifact.record, outputs, (milliseconds,))
+    watch = Stopwatch()
+    with watch.stage("inference", record.name):
+        outputs = rows_of(artifact.run(pixels))
+    return _Answers(artifact.record, outputs, (watch.milliseconds,))
 
 
 def _box(prediction: Prediction, face: FacePrediction) -> tuple[int, int, int, int]:

@@ -127,7 +127,9 @@ class InferRequest(_Strict):
 
     id: str | None = None
     parameters: RequestParameters | None = None
-    inputs: Annotated[list[RequestInput], Field(fail_fast=True, max_length=_MAX_TENSORS)]
+    inputs: Annotated[list[RequestInput], Field(fail_fast=True, max_length=_MAX_TENSORS)] = Field(
+        description="exactly one", json_schema_extra={"minItems": 1, "maxItems": 1}
+    )
     outputs: (
         Annotated[list[RequestOutput], Field(fail_fast=True, max_length=_MAX_TENSORS)] | None
     ) = Field(default=None, description="none means all")

@@ -1,6 +1,8 @@
 """GET /models: what the store holds, and how good it was measured to be."""
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Path
 
 from emotion.errors import UnknownArtifactError
 from emotion.preprocess import PIPELINE
@@ -22,7 +24,11 @@ async def models(runtime: RuntimeDep) -> ModelList:
 
 
 @router.get("/{model}/{precision}", responses=problem_responses(UnknownArtifactError))
-async def model(model: str, precision: str, runtime: RuntimeDep) -> ModelDetail:
+async def model(
+    model: Annotated[str, Path(examples=["mobilenet"])],
+    precision: Annotated[str, Path(examples=["int8"])],
+    runtime: RuntimeDep,
+) -> ModelDetail:
     """Show one artifact with its model's card."""
     store = runtime.classifier.store
     record = store.record(model, precision)

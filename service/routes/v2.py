@@ -38,7 +38,9 @@ def _errors(*statuses: int) -> dict[int | str, dict[str, object]]:
 
 
 def _documented(
-    version: Annotated[str, Path(description="a precision, or 12 hex digits of a content")],
+    version: Annotated[
+        str, Path(description="a precision, or 12 hex digits of a content", examples=["int8"])
+    ],
 ) -> None:
     """Document the path parameter that ``_version`` reads where there is one."""
 
@@ -47,6 +49,7 @@ def _version(request: Request) -> str | None:
     return request.path_params.get("version")
 
 
+Model = Annotated[str, Path(examples=["mobilenet"])]
 VersionDep = Annotated[str | None, Depends(_version)]
 router = APIRouter(tags=["open inference protocol"], prefix="/v2")
 
@@ -73,12 +76,12 @@ async def ready(request: Request, runtime: RuntimeDep, response: Response) -> sc
     return schemas.ServerReady(ready=status not in ("draining", "unavailable"))
 
 
-def metadata(model: str, version: VersionDep, runtime: RuntimeDep) -> schemas.ModelMetadata:
+def metadata(model: Model, version: VersionDep, runtime: RuntimeDep) -> schemas.ModelMetadata:
     """Describe a model's inputs and outputs; a version is a precision or a content version."""
     return describe(runtime.classifier.store, model, version)
 
 
-async def model_ready(model: str, version: VersionDep, runtime: RuntimeDep) -> schemas.ModelReady:
+async def model_ready(model: Model, version: VersionDep, runtime: RuntimeDep) -> schemas.ModelReady:
     """Say that a model can answer, loading it if need be."""
     registry = runtime.classifier.registry
     record = find(registry.store, model, version)
@@ -89,7 +92,7 @@ async def model_ready(model: str, version: VersionDep, runtime: RuntimeDep) -> s
 
 async def infer(
     body: Annotated[bytes, Depends(read_body)],
-    model: str,
+    model: Model,
     version: VersionDep,
     runtime: RuntimeDep,
     request: Request,

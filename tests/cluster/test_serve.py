@@ -18,13 +18,13 @@ from ray.cluster_utils import Cluster
 from ray.serve.schema import ServeDeploySchema
 from ruamel.yaml import YAML
 
+from benchmarks.stores import publish_retrained
 from cluster.serve import Options, build
 from cluster.stages import ARTIFACTS_PER_REPLICA, model_id
 from emotion import Classifier
 from tests.clients import eventually, traffic
 from tests.cluster.nodes import deploy, replicas, start_proxy
 from tests.conftest import ROOT, Server
-from tests.stores import publish_retrained
 
 pytestmark = [
     pytest.mark.timeout(600),

@@ -1,0 +1,99 @@
+"""Load in two forms: closed, to find what a service can do, and open, to see it under more or less.
+
+Open-loop requests leave at a constant rate whatever the answers do, and each is timed from when it
+was due: a client that fell behind would otherwise hide what its users wait for.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from benchmarks.wire import Client
+
+ACCEPTED = frozenset({"200", "400", "404", "415", "422"})
+
+
+@dataclass(frozen=True)
+class Answer:
+    """When a request was due and left, in seconds from the start, and what came of it."""
+
+    due: float
+    left: float
+    seconds: float  # from when it was due
+    status: str
+    retry_after: bool = False
+
+    @property
+    def accepted(self) -> bool:
+        """Whether it was answered, the refusal of a bad picture included."""
+        return self.status in ACCEPTED
+
+
+@dataclass
+class Sampled:
+    """Memory at even times."""
+
+    at: list[float] = field(default_factory=list)
+    resident: list[int] = field(default_factory=list)
+
+
+async def closed_loop(
+    client: Client, requests: Sequence[bytes], seconds: float, clients: int = 8
+) -> float:
+    """Return how many requests a second ``clients`` get answered who always wait for one."""
+    start, statuses = time.perf_counter(), Counter[str]()
+
+    async def work(number: int) -> None:
+        while time.perf_counter() - start < seconds:
+            statuses[(await client.ask(requests[number % len(requests)])).status] += 1
+            number += clients
+
+    await asyncio.gather(*(work(number) for number in range(clients)))
+    spent = time.perf_counter() - start
+    assert statuses.keys() <= ACCEPTED, statuses
+    return statuses.total() / spent
+
+
+async def open_loop(
+    client: Client,
+    requests: Sequence[bytes],
+    rate: float,
+    seconds: float,
+    resident: Callable[[], int] | None = None,
+) -> tuple[list[Answer], Sampled]:
+    """Send ``rate`` requests a second in turn; read ``resident`` a hundred times meanwhile."""
+    start, sampled, every = time.perf_counter(), Sampled(), max(seconds / 100, 0.05)
+
+    async def send(number: int) -> Answer:
+        due, left = number / rate, time.perf_counter() - start
+        reply = await client.ask(requests[number % len(requests)])
+        waited = time.perf_counter() - start - due
+        return Answer(due, left, waited, reply.status, reply.retry_after)
+
+    tasks: list[asyncio.Task[Answer]] = []
+    for number in range(int(seconds * rate)):
+        await asyncio.sleep(max(0.0, start + number / rate - time.perf_counter()))
+        tasks.append(asyncio.create_task(send(number)))
+        if resident and number / rate >= len(sampled.at) * every:
+            sampled.at.append(number / rate)
+            sampled.resident.append(resident())
+    return list(await asyncio.gather(*tasks)), sampled
+
+
+async def seconds_of(client: Client, request: bytes, times: int) -> list[float]:
+    """Time some requests, one after another."""
+    spent = []
+    for _ in range(times):
+        start = time.perf_counter()
+        await client.ask(request)
+        spent.append(time.perf_counter() - start)
+    return spent
+
+
+def p99_ms(seconds: Sequence[float]) -> float | None:
+    """Return the 99th percentile in milliseconds, or None of nothing."""
+    return round(1000 * float(np.percentile(seconds, 99)), 2) if seconds else None
