@@ -7,30 +7,38 @@ from ai_edge_litert.interpreter import Interpreter as LiteRtInterpreter
 
 from emotion.arrays import Floats, Pixels
 from emotion.errors import ArtifactUnavailableError
+from emotion.mapped import MappedModel
 from emotion.records import TensorSpec
 
 
 class Interpreter:
     """One loaded artifact. Not thread-safe (LiteRT is not): one call at a time."""
 
-    def __init__(self, content: bytes, threads: int = 1) -> None:
+    def __init__(self, model: bytes | MappedModel, threads: int = 1) -> None:
         """Load an artifact.
 
         Args:
-            content: the ``.tflite`` file. Bytes rather than a mapped path, because what ran
-                through the checksum is then what runs, even if the file changes later.
+            model: the ``.tflite`` file's content. Never a path into the store: what ran through
+                the checksum is then what runs, even if the file changes later.
             threads: CPU threads of one call.
 
         Raises:
             ValueError: the content is not a model LiteRT can run.
         """
         try:
-            self._litert = LiteRtInterpreter(model_content=content, num_threads=threads)
-            self._litert.allocate_tensors()
+            if isinstance(model, bytes):
+                self._load(threads, model_content=model)
+            else:
+                with model.loading() as path:
+                    self._load(threads, model_path=path)
             (self._input,) = self._litert.get_input_details()
             (self._output,) = self._litert.get_output_details()
         except RuntimeError as error:
             raise ValueError(f"not a model LiteRT can run: {error}") from error
+
+    def _load(self, threads: int, **source: object) -> None:
+        self._litert = LiteRtInterpreter(**source, num_threads=threads)
+        self._litert.allocate_tensors()
 
     @property
     def input(self) -> TensorSpec:
@@ -53,7 +61,7 @@ class Interpreter:
 
 
 def load_interpreter(
-    name: str, content: bytes, takes: TensorSpec, answers: TensorSpec
+    name: str, model: bytes | MappedModel, takes: TensorSpec, answers: TensorSpec
 ) -> Interpreter:
     """Load an artifact of the store and warm it.
 
@@ -61,7 +69,7 @@ def load_interpreter(
         ArtifactUnavailableError: it cannot run, or its tensors are not the given ones.
     """
     try:
-        interpreter = Interpreter(content)
+        interpreter = Interpreter(model)
         if (interpreter.input, interpreter.output) != (takes, answers):
             raise ArtifactUnavailableError(
                 f"{name}: its tensors are not those the manifest describes: publish it again."
