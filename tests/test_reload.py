@@ -145,8 +145,9 @@ def test_an_unusable_store_is_refused_and_the_old_one_serves_on(
             return sum(reason in str(e["reason"]) for e in events(server, "store refused"))
 
         for breaking, reason in breakages:
+            before = refusals(reason)  # a store that is being copied may lack a file, too
             breaking(store)
-            eventually(lambda text=reason: refusals(text))
+            eventually(lambda text=reason, lines=before: refusals(text) > lines)
             time.sleep(0.2)
             lines = refusals(reason)
             time.sleep(0.3)  # one refusal is one line, however often the poll comes round
