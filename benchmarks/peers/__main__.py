@@ -8,6 +8,7 @@ rounds, with the same client; the offered loads are shares of this service's sat
 import argparse
 import asyncio
 import json
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -16,11 +17,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.peers.hosts import HOSTS, Host, environment, hosted
+from benchmarks.peers.hosts import HOSTS, Host, environment, hosted, made
 from benchmarks.peers.measure import Round, latencies, saturate
+from benchmarks.server import ROOT
 from emotion.machine import machine
 
 LOADS = (0.5, 0.8)
+RUNTIMES = ("onnxruntime>=1.20,<2", "openvino>=2025", "tf2onnx", "tensorflow>=2.20,<2.22")
 
 
 def one_round(host: Host, most: float | None, seconds: float) -> Round:
@@ -72,6 +75,10 @@ def main() -> int:
     hosts = [host for host in HOSTS if not options.only or host.name in options.only]
     for host in hosts:
         environment(host)
+    if not options.only:
+        out = ("--out", options.out.with_name("networks.json")) if options.out else ()
+        python = made("runtimes", RUNTIMES) / "python"
+        subprocess.run([python, "-m", "benchmarks.peers.networks", *out], cwd=ROOT, check=True)
     most: float | None = None
     done: dict[str, list[Round]] = {host.name: [] for host in hosts}
     for _ in range(options.rounds):

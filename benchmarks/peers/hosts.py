@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,30 +30,30 @@ class Host:
 
     name: str
     requirements: tuple[str, ...]  # beside the library's; none: this project's own environment
-    command: tuple[str, ...]  # after python; {port} and {folder} are filled in
+    command: tuple[str, ...]  # a program of its environment; {port} and {folder} are filled in
     path: str = "/predict"
     health: str = "/health"
     form: bool = True  # an image as a file of a form; else as the Open Inference Protocol has it
 
 
 HOSTS = (
-    Host("emotion service", (), ("-m", "service"), health="/readyz"),
-    Host("FastAPI with a lock", (), ("-m", "benchmarks.peers.locked_fastapi", "{port}")),
+    Host("emotion service", (), ("python", "-m", "service"), health="/readyz"),
+    Host("FastAPI with a lock", (), ("python", "-m", "benchmarks.peers.locked_fastapi", "{port}")),
     Host(
         "LitServe",
-        ("litserve>=0.2,<1",),
-        ("-m", "benchmarks.peers.litserve_server", "{port}"),
+        ("litserve>=0.2,<1", "python-multipart>=0.0.22,<1"),
+        ("python", "-m", "benchmarks.peers.litserve_server", "{port}"),
     ),
     Host(
         "BentoML",
         ("bentoml>=1.4,<2",),
-        ("-m", "bentoml", "serve", "benchmarks.peers.bentoml_service:Emotion", "--port", "{port}"),
+        ("bentoml", "serve", "benchmarks.peers.bentoml_service:Emotion", "--port", "{port}"),
         health="/readyz",
     ),
     Host(
         "MLServer",
-        ("mlserver>=1.6,<2",),
-        ("-m", "mlserver", "start", "{folder}"),
+        ("mlserver>=1.6,<2", "uvloop<0.22"),  # its workers want a loop that is there
+        ("mlserver", "start", "{folder}"),
         path="/v2/models/emotion/infer",
         health="/v2/health/ready",
         form=False,
@@ -84,18 +84,22 @@ class Running:
 
 
 def environment(host: Host) -> Path:
-    """Return the Python of a host's environment, which is made where there is none."""
+    """Return the programs of a host's environment, which is made where there is none."""
     if not host.requirements:
-        return Path(sys.executable)
-    folder = ENVIRONMENTS / host.name.lower()
-    python = folder / "bin" / "python"
+        return Path(sys.executable).parent
+    return made(host.name.lower(), host.requirements)
+
+
+def made(name: str, requirements: Sequence[str]) -> Path:
+    """Return the programs of an environment under ``build/peers``, which is made once."""
+    folder = ENVIRONMENTS / name
     if not (folder / "ready").exists():
-        print(f"setting up {host.name}", flush=True)
+        print(f"setting up {name}", flush=True)
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        install = [str(python), "-m", "pip", "install", "--quiet"]
-        subprocess.run([*install, *LIBRARY, *host.requirements], check=True)
+        install = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+        subprocess.run([*install, *LIBRARY, *requirements], check=True)
         (folder / "ready").touch()
-    return python
+    return folder / "bin"
 
 
 @contextmanager
@@ -104,12 +108,12 @@ def hosted(host: Host) -> Iterator[Running]:
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         _mlserver_settings(Path(folder), port)
-        command = [part.format(port=port, folder=folder) for part in host.command]
+        program, *arguments = (part.format(port=port, folder=folder) for part in host.command)
         log = Path(folder) / "log"
         started = time.perf_counter()
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [str(environment(host)), *command],
+                [environment(host) / program, *arguments],
                 cwd=ROOT,
                 env=os.environ
                 | {"EMOTION_PORT": str(port), "EMOTION_PRELOAD": "mobilenet/int8"}
