@@ -9,7 +9,7 @@ CHAOS_MINUTES ?= 10
 INIT ?= imagenet
 bin := .venv/bin
 
-.PHONY: serve test lint format load bench curves capacity fuzz chaos soak overload docs train lock lock-check image-test clean
+.PHONY: serve test lint format load bench memory batching offered peers curves capacity fuzz chaos soak overload docs train lock lock-check image-test clean
 
 serve: .venv/serving ## set up and serve the shipped model store on PORT
 	EMOTION_PORT=$(PORT) $(bin)/python -m service
@@ -45,6 +45,18 @@ soak: .venv/benchmarks ## 30 minutes at 0.8 of saturation
 
 overload: .venv/benchmarks ## five minutes at 4 times saturation
 	$(bin)/python -m benchmarks.overload --out benchmarks/results/overload.json
+
+memory: .venv/benchmarks ## measure the ways to hold artifacts in memory
+	$(bin)/python -m benchmarks.memory --out benchmarks/results/memory.json
+
+batching: .venv/benchmarks ## measure several images in one call against one by one
+	$(bin)/python -m benchmarks.batching --out benchmarks/results/batching.json
+
+offered: .venv/benchmarks ## latency against offered load, up to twice saturation
+	$(bin)/python -m benchmarks.offered --out benchmarks/results/offered.json
+
+peers: .venv/benchmarks ## LitServe, BentoML, MLServer and others beside the service; 12 minutes
+	$(bin)/python -m benchmarks.peers --out benchmarks/results/peers.json
 
 curves: .venv/benchmarks ## measure throughput and latency over threads, workers, clients, faces
 	$(bin)/python -m benchmarks.curves --out benchmarks/results/curves.json

@@ -8,8 +8,8 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-_INK = "#7d8590"  # grey enough for both
-_RATE, _TYPICAL, _TAIL = "#3b82c4", "#d97706", "#f0b429"
+INK = "#7d8590"  # grey enough for both
+RATE, TYPICAL, TAIL = "#3b82c4", "#d97706", "#f0b429"
 
 
 def plot(numbers: Path, picture: Path) -> None:
@@ -20,11 +20,11 @@ def plot(numbers: Path, picture: Path) -> None:
     style: dict[Any, str] = {
         "svg.hashsalt": "curves",
         "svg.fonttype": "none",
-        "text.color": _INK,
-        "axes.labelcolor": _INK,
-        "xtick.color": _INK,
-        "ytick.color": _INK,
-        "axes.edgecolor": _INK,
+        "text.color": INK,
+        "axes.labelcolor": INK,
+        "xtick.color": INK,
+        "ytick.color": INK,
+        "axes.edgecolor": INK,
     }
     with mpl.rc_context(style):
         figure = Figure(figsize=(9.5, 2.7 * rows), layout="constrained")
@@ -40,14 +40,14 @@ def plot(numbers: Path, picture: Path) -> None:
 
 def _panel(axes: Axes, name: str, points: list[dict[str, Any]]) -> None:
     places = range(len(points))
-    axes.bar(places, [p["requests_per_second"] for p in points], 0.5, color=_RATE, alpha=0.55)
+    axes.bar(places, [p["requests_per_second"] for p in points], 0.5, color=RATE, alpha=0.55)
     axes.set_ylabel("requests/s (bars)", fontsize=8)
     axes.set_xticks(places, [p["value"].replace("/", "\n") for p in points])
     axes.set_title(name, fontsize=10)
     axes.tick_params(labelsize=8)
     times = axes.twinx()
-    times.plot(places, [p["p50_ms"] for p in points], "o-", color=_TYPICAL, label="p50")
-    times.plot(places, [p["p95_ms"] for p in points], "^--", color=_TAIL, label="p95")
+    times.plot(places, [p["p50_ms"] for p in points], "o-", color=TYPICAL, label="p50")
+    times.plot(places, [p["p95_ms"] for p in points], "^--", color=TAIL, label="p95")
     times.set_ylim(bottom=0)
     times.set_ylabel("latency, ms (lines)", fontsize=8)
     times.tick_params(labelsize=8)

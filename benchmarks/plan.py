@@ -11,8 +11,8 @@ from math import ceil
 from typing import Any
 
 from benchmarks.costs import Request, core_seconds, result, services
-from benchmarks.memory import worst_case
 from benchmarks.queueing import most_load
+from benchmarks.worst_case import worst_case
 from emotion.decode import DEFAULT_LIMITS
 from service.settings import Settings
 

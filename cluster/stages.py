@@ -17,6 +17,7 @@ from ray.serve.handle import DeploymentHandle
 from emotion import Classifier
 from emotion.arrays import Pixels, Probabilities
 from emotion.errors import ArtifactUnavailableError
+from emotion.pool import Budget
 from emotion.records import ArtifactRecord
 from emotion.registry import LoadedArtifact, Registry
 from emotion.store import ModelStore
@@ -97,7 +98,7 @@ def _load(model_id: str) -> LoadedArtifact:
             f"{record.name}: the store {root} of this node has version {record.version}, not "
             f"{sha256[:12]}: bring the same store to every node."
         )
-    return LoadedArtifact(record, store.read(record), interpreters=1)
+    return LoadedArtifact(record, store.read(record), interpreters=1, budget=Budget(0))
 
 
 class _RemoteRegistry(Registry):

@@ -21,7 +21,7 @@ from emotion.faces import Detector, Face
 from emotion.files import ImageSource, image_bytes
 from emotion.preprocess import equalise, face_crop, face_tensor
 from emotion.records import ArtifactRecord
-from emotion.registry import LoadedArtifact, Registry
+from emotion.registry import SPARE_BYTES, LoadedArtifact, Registry
 from emotion.remote import open_store
 from emotion.results import ComparedArtifact, Comparison, FacePrediction, ImageFaces, Prediction
 from emotion.stopwatch import Stopwatch, observer
@@ -45,6 +45,7 @@ class Classifier:
         detector_files: Callable[[], DetectorFiles] = find_detector_files,
         limits: DecodeLimits = DEFAULT_LIMITS,
         interpreters: int = 1,
+        spare_bytes: int = SPARE_BYTES,
         before: "Classifier | None" = None,
     ) -> None:
         """Open a store; artifacts load on first use.
@@ -57,6 +58,7 @@ class Classifier:
             detector_files: finds the Caffe network, when it is first needed.
             limits: what an image may be.
             interpreters: how many calls of one artifact may run at once.
+            spare_bytes: memory for what that takes beside one interpreter of each artifact.
             before: what it has loaded and ``store`` still lists is shared, not loaded again.
 
         Raises:
@@ -65,7 +67,7 @@ class Classifier:
         """
         self.store = store if isinstance(store, ModelStore) else open_store(store)
         self.registry: Registry = Registry(
-            self.store, interpreters, before.registry if before else None
+            self.store, interpreters, before.registry if before else None, spare_bytes
         )
         self.detectors: Detectors = Detectors(
             self.store, detector_files, interpreters, before.detectors if before else None

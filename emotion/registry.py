@@ -6,31 +6,40 @@ import threading
 from emotion.arrays import Pixels, Probabilities
 from emotion.errors import ArtifactUnavailableError
 from emotion.interpreter import load_interpreter
-from emotion.pool import Pool
+from emotion.mapped import mapped
+from emotion.pool import Budget, Pool
 from emotion.records import ArtifactRecord
 from emotion.store import ModelStore, file_status
+
+SPARE_BYTES = 100_000_000  # the largest artifact twice, or all the small ones
 
 
 class LoadedArtifact:
     """A verified artifact and its interpreters, warmed."""
 
-    def __init__(self, record: ArtifactRecord, content: bytes, interpreters: int) -> None:
-        """Load at most ``interpreters``; raises ArtifactUnavailableError if it cannot run."""
+    def __init__(
+        self, record: ArtifactRecord, content: bytes, interpreters: int, budget: Budget
+    ) -> None:
+        """Load one, and when it is busy more, up to ``interpreters`` and within the ``budget``.
+
+        Raises:
+            ArtifactUnavailableError: it cannot run.
+        """
         self.record = record
+        model = mapped(content)
         # No method of this object: a cycle would keep the memory of a replaced artifact.
         self._interpreters = Pool(
-            lambda: load_interpreter(record.name, content, record.input, record.output),
+            lambda: load_interpreter(record.name, model, record.input, record.output),
             interpreters,
+            budget,
+            # LiteRT's own copy of the weights, which it unpacks from float16 to float32
+            cost=record.bytes * (2 if record.precision == "float16" else 1),
         )
 
     def run(self, tensors: Pixels) -> Probabilities:
         """Classify uint8 [n, size, size, 3] into float32 [n, 7]; safe from any thread."""
         with self._interpreters.lend() as interpreter:
             return interpreter.run(tensors)
-
-    def fill(self) -> None:
-        """Load all interpreters now."""
-        self._interpreters.fill()
 
     def described_by(self, record: ArtifactRecord) -> "LoadedArtifact | None":
         """Return the same interpreters under a newer record, or None where it means others."""
@@ -48,14 +57,21 @@ class Registry:
     """Loads artifacts of a store on first use and keeps them."""
 
     def __init__(
-        self, store: ModelStore, interpreters: int = 1, before: "Registry | None" = None
+        self,
+        store: ModelStore,
+        interpreters: int = 1,
+        before: "Registry | None" = None,
+        spare_bytes: int = SPARE_BYTES,
     ) -> None:
         """Serve ``store``; at most ``interpreters`` calls of one artifact run at once.
 
+        ``spare_bytes`` bounds what all the artifacts' second and further interpreters weigh:
+        without it memory would grow with the cores, and most of it for artifacts seldom asked.
         What ``before`` has loaded and ``store`` still lists is shared, whatever became of its file.
         """
         self.store = store
         self._interpreters = interpreters
+        self._budget: Budget = before._budget if before else Budget(spare_bytes)
         self._loaded: dict[str, LoadedArtifact] = {}  # by name
         self._failed: dict[str, str] = {}
         self._unreadable: dict[str, tuple[int, ...] | None] = {}  # as the file was
@@ -102,7 +118,7 @@ class Registry:
             self._failed[name], self._unreadable[name] = str(error), status
             raise
         try:
-            artifact = LoadedArtifact(record, content, self._interpreters)
+            artifact = LoadedArtifact(record, content, self._interpreters, self._budget)
         except ArtifactUnavailableError as error:
             self._failed[name] = str(error)
             raise

@@ -111,8 +111,12 @@ class Clients:
 def guards(settings: Settings) -> list[Any]:
     """Return the dependencies of every route but the probes, for ``include_router``.
 
-    The schemes only tell OpenAPI how keys are sent, where there are keys.
+    None where nothing is limited: a guard costs a tenth of what HTTP adds to a request. The
+    schemes only tell OpenAPI how keys are sent, where there are keys.
     """
+    limits = (settings.api_keys, settings.client_requests, settings.client_requests_per_minute)
+    if not any(limits):
+        return []
     schemes = (HTTPBearer(auto_error=False), APIKeyHeader(name=KEY_HEADER, auto_error=False))
     described = [Depends(scheme) for scheme in schemes] if settings.api_keys else []
     return [Depends(_admitted), *described]

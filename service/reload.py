@@ -131,7 +131,7 @@ class CurrentStore:
         wanted |= {record.name: record for record in store.records if record.name in serving}
         for record in wanted.values():
             try:
-                classifier.registry.get(record.model, record.precision).fill()
+                classifier.registry.get(record.model, record.precision)
             except ArtifactUnavailableError as error:
                 if record.name in serving:
                     raise StoreError(f"{error} The store before it goes on serving.") from error

@@ -89,6 +89,7 @@ class Runtime:
                 max_pixels=self.settings.max_pixels, max_faces=self.settings.max_faces
             ),
             interpreters=self.settings.threads,
+            spare_bytes=self.settings.spare_bytes,
             before=before,
         )
 

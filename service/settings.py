@@ -12,6 +12,7 @@ from emotion.decode import DEFAULT_LIMITS, MOST_PIXELS
 from emotion.detectors import DetectorName
 from emotion.machine import usable_cores
 from emotion.names import split
+from emotion.registry import SPARE_BYTES
 from emotion.remote.records import CHANNEL, ChannelName
 
 ApiKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,32}:[0-9a-f]{64}$")]
@@ -87,6 +88,12 @@ class Settings(BaseSettings):
     )
     data_dir: Path | None = Field(
         default=None, description="data directory; its `face_detector/` is used where it exists"
+    )
+    spare_bytes: int = Field(
+        default=SPARE_BYTES,
+        ge=0,
+        description="memory for artifacts' second and further interpreters, made when several "
+        "requests want one artifact at once; where it is used up, they wait for each other",
     )
     max_body_bytes: int = Field(default=20_000_000, ge=1, description="largest request body")
     upload_seconds: float = Field(

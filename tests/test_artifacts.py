@@ -1,11 +1,16 @@
 """One contract for every shipped artifact."""
 
+import re
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from emotion.classifier import CHECKOUT_STORE
-from emotion.interpreter import Interpreter
+from emotion.interpreter import MOST_AT_ONCE, Interpreter
 from emotion.labels import EMOTIONS
+from emotion.mapped import mapped
 from emotion.preprocess import PIPELINE
 from emotion.records import PRECISIONS, ArtifactRecord
 from emotion.store import ModelStore
@@ -37,6 +42,47 @@ def test_pixels_in_probabilities_out(record: ArtifactRecord) -> None:
     assert answers.shape == (3, len(EMOTIONS))
     assert np.allclose(answers.sum(axis=1), 1, atol=0.02)
     assert np.array_equal(interpreter.run(pixels), answers)
+
+
+@pytest.mark.parametrize("record", RECORDS)
+def test_together_each_image_gets_the_answer_it_gets_alone(record: ArtifactRecord) -> None:
+    interpreter = Interpreter(mapped(STORE.read(record)))
+    size = record.input_size
+    pixels = np.random.default_rng(0).integers(0, 256, (MOST_AT_ONCE + 2, size, size, 3), np.uint8)
+    alone = [interpreter.run(image[np.newaxis])[0] for image in pixels]
+    assert np.array_equal(interpreter.run(pixels), alone)
+
+
+def test_a_graph_for_one_image_takes_several_one_by_one() -> None:
+    record = STORE.detectors[0]
+    interpreter = Interpreter(STORE.read_detector(record))
+    pixels = np.random.default_rng(0).integers(0, 256, (3, *record.input.shape[1:]), np.uint8)
+    together = interpreter.run(pixels)
+    assert np.array_equal(together, [interpreter.run(image[np.newaxis])[0] for image in pixels])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_a_mapped_artifact_gives_its_pages_back_and_still_answers() -> None:
+    record = max(RECORDS, key=lambda r: r.values[0].bytes).values[0]
+    content = STORE.read(record)
+    model = mapped(content)
+    first = Interpreter(model)
+    assert resident_kilobytes_of_unnamed_files() < record.bytes / 10_000
+    pixels = np.zeros((1, *record.input.shape[1:]), np.uint8)
+    assert np.array_equal(first.run(pixels), Interpreter(content).run(pixels))
+    assert np.array_equal(Interpreter(model).run(pixels), first.run(pixels))
+
+
+def resident_kilobytes_of_unnamed_files() -> int:
+    """Of all this process maps, where LiteRT has mapped something."""
+    sizes, unnamed = [], False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
+            unnamed = line.endswith("(deleted)")
+        elif unnamed and line.startswith("Rss:"):
+            sizes.append(int(line.split()[1]))
+    assert sizes
+    return sum(sizes)
 
 
 @pytest.mark.parametrize("record", RECORDS)

@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from ruamel.yaml import YAML
 
-from benchmarks.memory import worst_case
+from benchmarks.worst_case import worst_case
 from service.settings import Settings
 from tests.conftest import ROOT
 from tests.tools import tool

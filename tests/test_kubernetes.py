@@ -12,7 +12,7 @@ import pytest
 from dotenv import dotenv_values
 from ruamel.yaml import YAML
 
-from benchmarks.memory import worst_case
+from benchmarks.worst_case import worst_case
 from docs.generate import rules
 from service.settings import Settings
 from tests.conftest import ROOT

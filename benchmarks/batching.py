@@ -1,0 +1,85 @@
+"""Several images in one call of a network against one by one, in CPU time of one thread."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from emotion.classifier import CHECKOUT_STORE
+from emotion.interpreter import MOST_AT_ONCE, Interpreter
+from emotion.machine import machine
+from emotion.store import ModelStore
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What so many images cost in one artifact; milliseconds for all of them."""
+
+    artifact: str
+    images: int
+    one_by_one: float
+    at_once: float
+    ratio: float  # how many times faster
+    same_answers: bool
+
+
+def measure(rounds: int) -> Iterator[Batch]:
+    """Measure every artifact of the store, both ways in turn."""
+    store = ModelStore(CHECKOUT_STORE)
+    random = np.random.default_rng(0)
+    for record in store.records:
+        # two interpreters, since a changed number of images costs a little
+        one, several = (Interpreter(store.read(record)) for _ in range(2))
+        for images in (2, 4, MOST_AT_ONCE):
+            tensors = random.integers(0, 256, (images, *record.input.shape[1:]), np.uint8)
+            singly = [one.run(tensor[np.newaxis])[0] for tensor in tensors]
+            same = np.array_equal(singly, several.run(tensors))
+            times: tuple[list[float], list[float]] = ([], [])
+            for _ in range(rounds):
+                start = time.thread_time()
+                for tensor in tensors:
+                    one.run(tensor[np.newaxis])
+                middle = time.thread_time()
+                several.run(tensors)
+                times[0].append(1000 * (middle - start))
+                times[1].append(1000 * (time.thread_time() - middle))
+            alone, together = median(times[0]), median(times[1])
+            yield Batch(
+                artifact=record.name,
+                images=images,
+                one_by_one=round(alone, 3),
+                at_once=round(together, 3),
+                ratio=round(alone / together, 2),
+                same_answers=bool(same),
+            )
+
+
+def main() -> int:
+    """Print what was measured, and write it as JSON."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.batching", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    batches = []
+    for batch in measure(options.rounds):
+        batches.append(asdict(batch))
+        print(" ".join(f"{name} {value}" for name, value in batches[-1].items()), flush=True)
+    if options.out:
+        report = {
+            "machine": machine(),
+            "date": datetime.now(UTC).date().isoformat(),
+            "batches": batches,
+        }
+        options.out.write_text(json.dumps(report, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

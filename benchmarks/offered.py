@@ -1,0 +1,125 @@
+"""Latency against offered load, up to twice saturation: open loop, Poisson arrivals.
+
+As MLPerf's server scenario has it: requests are due at random times that no answer changes, and
+latency counts from when a request was due. Each load is offered for a while before it counts.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import numpy as np
+
+from benchmarks.bench import PHOTO
+from benchmarks.load import load
+from benchmarks.offered_plot import plot
+from benchmarks.server import serving
+from emotion.machine import machine
+
+SHARES = (0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5, 2.0)  # of saturation
+WARM_UP = 0.2  # of each load's time
+CONNECTIONS = 256
+
+Send = Callable[[], Awaitable[int]]  # a request, to its status
+
+
+@dataclass(frozen=True)
+class Offered:
+    """What one load gave; latencies of answers with status 200, in milliseconds."""
+
+    share: float  # of saturation
+    per_second: float
+    answered_per_second: float
+    statuses: dict[str, int]
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+    max_ms: float | None
+    late_ms: float  # requests left that long after they were due (99 %): the generator's own limit
+
+
+async def offer(send: Send, share: float, per_second: float, seconds: float) -> Offered:
+    """Send requests at random times, ``per_second`` of them on average."""
+    random = np.random.default_rng(0)
+    due = np.cumsum(random.exponential(1 / per_second, int(seconds * per_second)))
+    start = time.perf_counter() + 0.1
+    late, answers = [], []
+
+    async def one(at: float) -> None:
+        late.append(time.perf_counter() - start - at)
+        try:
+            status = str(await send())
+        except httpx.TransportError as error:
+            status = type(error).__name__
+        answers.append((at, status, time.perf_counter() - start - at))
+
+    tasks = []
+    for at in due:
+        await asyncio.sleep(max(0.0, start + at - time.perf_counter()))
+        tasks.append(asyncio.create_task(one(at)))
+    await asyncio.gather(*tasks)
+    counted = [(status, took) for at, status, took in answers if at >= WARM_UP * seconds]
+    times = [1000 * took for status, took in counted if status == "200"]
+    quantiles = np.percentile(times, (50, 95, 99, 100)).round(2).tolist() if times else []
+    p50, p95, p99, longest = quantiles or (None,) * 4
+    return Offered(
+        share=share,
+        per_second=round(per_second, 1),
+        answered_per_second=round(len(times) / (seconds * (1 - WARM_UP)), 1),
+        statuses=dict(Counter(status for status, _ in counted)),
+        p50_ms=p50,
+        p95_ms=p95,
+        p99_ms=p99,
+        max_ms=longest,
+        late_ms=round(1000 * float(np.percentile(late, 99)), 2),
+    )
+
+
+async def sweep(url: str, seconds: float) -> tuple[float, list[Offered]]:
+    """Measure saturation, then every load in turn."""
+    full = await load(url, PHOTO, "mobilenet", "int8", clients=8, requests=300)
+    most = full.requests_per_second
+    limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
+    points = []
+    async with httpx.AsyncClient(base_url=url, timeout=60, limits=limits) as http:
+
+        async def send() -> int:
+            return (await http.post("/predict", content=PHOTO)).status_code
+
+        for share in SHARES:
+            points.append(await offer(send, share, share * most, seconds))
+            print(asdict(points[-1]), flush=True)
+    return most, points
+
+
+def main() -> int:
+    """Measure, print, and write JSON with the plot beside it."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.offered", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=20, help="for each load")
+    parser.add_argument("--out", type=Path, help="the JSON; the plot goes beside it, as .svg")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as logs, serving(Path(logs) / "log.jsonl") as server:
+        most, points = asyncio.run(sweep(server.url, options.seconds))
+    if options.out:
+        report = {
+            "machine": machine(),
+            "date": datetime.now(UTC).date().isoformat(),
+            "saturation_per_second": most,
+            "points": [asdict(point) for point in points],
+        }
+        options.out.write_text(json.dumps(report, indent=1) + "\n")
+        plot(options.out, options.out.with_suffix(".svg"))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""The service beside its peers, in one run: throughput, latency at given loads, memory, start.
+
+Each hosts the same artifact and pipeline in the way its documentation recommends, from an
+environment of its own under ``build/peers``, which this makes. All are measured in turn, several
+rounds, with the same client; the offered loads are shares of this service's saturation.
+"""
+
+import argparse
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.peers.hosts import HOSTS, Host, environment, hosted, made
+from benchmarks.peers.measure import Round, latencies, saturate
+from benchmarks.server import ROOT
+from emotion.machine import machine
+
+LOADS = (0.5, 0.8)
+RUNTIMES = ("onnxruntime>=1.20,<2", "openvino>=2025", "tf2onnx", "tensorflow>=2.20,<2.22")
+
+
+def one_round(host: Host, most: float | None, seconds: float) -> Round:
+    """Start a host, measure it, stop it; ``most`` is this service's saturation, once known."""
+    with hosted(host) as running:
+        rate = asyncio.run(saturate(running, seconds))
+        offered = {
+            share: asyncio.run(latencies(running, share, share * (most or rate), seconds))
+            for share in LOADS
+        }
+        return Round(host.name, running.seconds_to_ready, rate, running.megabytes(), offered)
+
+
+def summary(rounds: list[Round]) -> dict[str, Any]:
+    """Medians over a host's rounds."""
+
+    def middle(values: list[float | None]) -> float | None:
+        known = [value for value in values if value is not None]
+        return round(median(known), 2) if known else None
+
+    return {
+        "host": rounds[0].host,
+        "requests_per_second": middle([r.requests_per_second for r in rounds]),
+        **{
+            f"{name}_at_{share:g}": middle([getattr(r.offered[share], name) for r in rounds])
+            for share in LOADS
+            for name in ("p50_ms", "p99_ms")
+        },
+        "megabytes": middle([r.megabytes for r in rounds]),
+        "seconds_to_ready": middle([r.seconds_to_ready for r in rounds]),
+    }
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Write rows as a Markdown table."""
+    names = list(rows[0])
+    lines = [names, ["---"] * len(names), *([str(row[name]) for name in names] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def main() -> int:
+    """Measure every host that can be set up, print the table and write it beside the JSON."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=8, help="for each measurement")
+    parser.add_argument("--only", nargs="+", choices=[host.name for host in HOSTS])
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    hosts = [host for host in HOSTS if not options.only or host.name in options.only]
+    for host in hosts:
+        environment(host)
+    if not options.only:
+        out = ("--out", options.out.with_name("networks.json")) if options.out else ()
+        python = made("runtimes", RUNTIMES) / "python"
+        subprocess.run([python, "-m", "benchmarks.peers.networks", *out], cwd=ROOT, check=True)
+    most: float | None = None
+    done: dict[str, list[Round]] = {host.name: [] for host in hosts}
+    for _ in range(options.rounds):
+        for host in hosts:  # this service first
+            done[host.name].append(one_round(host, most, options.seconds))
+            most = most or done[host.name][-1].requests_per_second
+            print(asdict(done[host.name][-1]), flush=True)
+    rows = [summary(rounds) for rounds in done.values()]
+    print(table(rows))
+    if options.out:
+        report = {
+            "machine": machine(),
+            "date": datetime.now(UTC).date().isoformat(),
+            "hosts": rows,
+            "rounds": [asdict(r) for rounds in done.values() for r in rounds],
+        }
+        options.out.write_text(json.dumps(report, indent=1) + "\n")
+        options.out.with_suffix(".md").write_text(table(rows))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
