@@ -5,6 +5,7 @@ import asyncio
 import httpx
 
 from emotion import Classifier
+from emotion.classifier import CHECKOUT_STORE
 from tests.conftest import StartServer
 
 CLIENTS = 64
@@ -37,7 +38,7 @@ def test_64_clients_get_the_sequential_answers_and_the_librarys(
     async def ask(url: str) -> list[list[list[list[float]]]]:
         return await asyncio.gather(*(client(url, number) for number in range(CLIENTS)))
 
-    with start_server(deadline_seconds=100) as server:
+    with start_server(store=CHECKOUT_STORE, deadline_seconds=100) as server:
         sequential = [
             probabilities(httpx.post(f"{server.url}/predict", params=p, content=image, timeout=60))
             for image, p in jobs
