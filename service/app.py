@@ -52,6 +52,7 @@ def create_app(
     settings = settings or Settings()
     counted = Metrics()
     configure_logs(settings.log_level, counted.log_line_lost)
+    counted.look_for_killed_workers()
     tracing = tracer_provider()
 
     @asynccontextmanager

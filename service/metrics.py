@@ -35,7 +35,6 @@ class Metrics:
     """
 
     def __init__(self) -> None:
-        dead = _forget_dead_workers()
         self._registry = registry = CollectorRegistry()
         self._requests = Counter(
             "emotion_requests",
@@ -118,7 +117,6 @@ class Metrics:
             "Worker processes that ended without saying so; others took their places.",
             registry=registry,
         )
-        self._dead_workers.inc(dead)
         self._lost_lines = Counter(
             "emotion_log_lines_lost",
             "Log lines that could not be written, to a full disk or a closed pipe.",
@@ -239,6 +237,10 @@ class Metrics:
         """Record how many of the store's artifacts have a problem, or that its URL has one."""
         self._store_problems.labels(problem).set(n)
 
+    def look_for_killed_workers(self) -> None:
+        """Take killed workers out of the common numbers of what is alive; count and log them."""
+        self._dead_workers.inc(_forget_dead_workers())
+
     def text(self) -> bytes:
         """All numbers in Prometheus's text format."""
         return generate_latest(self._of_all_workers())
@@ -265,7 +267,6 @@ class Metrics:
 
 
 def _forget_dead_workers() -> int:
-    """Take killed workers out of the common numbers of what is alive, and count them."""
     directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     if directory is None:
         return 0
