@@ -136,5 +136,6 @@ def _to_bgr(image: Image.Image) -> Pixels:
         image = Image.new("RGB", rgba.size, "white")
         image.paste(rgba, mask=rgba)
     # Packed as BGR by Pillow itself: 1 ms less on 512x512 than np.asarray and cv2.cvtColor.
-    packed = image.convert("RGB").tobytes("raw", "BGR")
+    colour = image if image.mode == "RGB" else image.convert("RGB")
+    packed = colour.tobytes("raw", "BGR")
     return np.frombuffer(packed, np.uint8).reshape(image.height, image.width, 3)

@@ -5,7 +5,9 @@ progressive JPEG over all its pixels: 200 kB of scans or 19 MB of empty segments
 """
 
 import re
+from collections.abc import Iterator
 
+import numpy as np
 from PIL.JpegImagePlugin import MARKER
 
 from emotion.errors import UnreadableImageError
@@ -14,9 +16,8 @@ MAX_SCANS = 64  # encoders write about 10
 MAX_SEGMENTS = 4096  # a 20 MB PNG in chunks of 8 kB has 2,500
 
 _FILL = re.compile(rb"\xff*")
-# In entropy-coded data 0xff is followed by 0 or is part of a restart marker.
-_MARKER_AFTER_SCAN = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
+_WINDOW = 1 << 16  # bytes looked at together: memory stays small, and most scans end early
 
 
 def check_structure(data: bytes, kind: str) -> None:
@@ -55,16 +56,32 @@ def _first_scan(data: bytes) -> int | None:
 
 
 def _check_scans(data: bytes, place: int) -> None:
-    scans = 1
-    for _ in range(MAX_SEGMENTS):
-        found = _MARKER_AFTER_SCAN.search(data, place)
-        if found is None or found[1][0] == _END_OF_IMAGE:
+    scans, segments = 1, 0
+    for code in _markers(data, place):
+        if code <= place:
+            continue  # within the segment before
+        if data[code] == _END_OF_IMAGE:
             return
-        scans += found[1][0] == _START_OF_SCAN
+        scans += data[code] == _START_OF_SCAN
+        segments += 1
         if scans > MAX_SCANS:
             raise _too_many("JPEG", "scans", MAX_SCANS)
-        place = found.end() + max(int.from_bytes(data[found.end() : found.end() + 2]), 2)
-    raise _too_many("JPEG", "segments", MAX_SEGMENTS)
+        if segments == MAX_SEGMENTS:
+            raise _too_many("JPEG", "segments", MAX_SEGMENTS)
+        place = code + 1 + max(int.from_bytes(data[code + 1 : code + 3]), 2)
+
+
+def _markers(data: bytes, start: int) -> Iterator[int]:
+    """Places of what is not 0xff, 0 or part of a restart marker, as in a scan, but follows 0xff.
+
+    A regular expression takes ten times as long, which was 5 % of a request.
+    """
+    for window in range(start, len(data), _WINDOW):
+        codes = np.frombuffer(data, np.uint8, min(_WINDOW + 1, len(data) - window), window)
+        places = np.flatnonzero(codes[:-1] == 0xFF) + 1
+        found = codes[places]
+        markers = (found != 0) & (found != 0xFF) & ((found < 0xD0) | (found > 0xD7))
+        yield from (window + places[markers]).tolist()
 
 
 def _check_chunks(data: bytes) -> None:
