@@ -35,6 +35,16 @@ class Convolution:
         moved = np.einsum("hwio,i->o", self.kernel, affine.offset)
         return Convolution(self.kernel * affine.scale[:, np.newaxis], self.bias + moved)
 
+    def on_blocks(self) -> "Convolution":
+        """Return what a stride of 1 does on blocks of 2x2 pixels (space to depth) like one of 2."""
+        kernel = np.pad(
+            self.kernel, [(0, side % 2) for side in self.kernel.shape[:2]] + [(0, 0)] * 2
+        )
+        height, width, depth, filters = kernel.shape
+        pairs = kernel.reshape(height // 2, 2, width // 2, 2, depth, filters)
+        blocks = pairs.transpose(0, 2, 1, 3, 4, 5)
+        return Convolution(blocks.reshape(height // 2, width // 2, 4 * depth, filters), self.bias)
+
 
 class CaffeWeights:
     """The blobs of the network that OpenCV parsed, by layer name."""

@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from emotion.arrays import Floats
 from training.detector.caffe import Affine, Convolution
@@ -39,11 +40,11 @@ def conv(
     return y
 
 
-def framed(pixels: Any, colour: Floats) -> Any:
-    """Pad by 3 pixels before and 2 after, in a colour."""
+def framed(pixels: Any, colour: Floats, after: int) -> Any:
+    """Pad by 3 pixels before and ``after`` behind, in a colour."""
     for axis in (1, 2):
         edges = []
-        for width in (3, 2):
+        for width in (3, after):
             shape = list(pixels.shape)
             shape[axis] = width
             edges.append(keras.ops.convert_to_tensor(np.broadcast_to(colour, shape)))
@@ -66,6 +67,14 @@ def per_channel(x: Any, affine: Affine, name: str) -> Any:
 def add_relu(x: Any, y: Any, name: str) -> Any:
     """Add two branches, then ReLU."""
     return keras.layers.ReLU(name=f"{name}_relu")(keras.layers.Add(name=name)([x, y]))
+
+
+class SpaceToDepth(keras.layers.Layer):  # type: ignore[misc]
+    """Makes a block of 2x2 pixels one pixel of four times the channels."""
+
+    def call(self, x: Any) -> Any:
+        """[n, height, width, channels] -> [n, height / 2, width / 2, 4 * channels]."""
+        return tf.nn.space_to_depth(x, 2)
 
 
 class L2Normalise(keras.layers.Layer):  # type: ignore[misc]
