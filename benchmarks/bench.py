@@ -27,8 +27,9 @@ import httpx
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.load import load
+from benchmarks.arrivals import closed_loop
 from benchmarks.server import ROOT, Server, serving
+from benchmarks.wire import Client, post
 from emotion import Classifier
 from emotion.decode import decode
 from emotion.machine import machine
@@ -133,15 +134,10 @@ def precisions(classifier: Classifier, model: str, rounds: int) -> list[Figure]:
     ]
 
 
-def saturation(server: Server, in_process_ms: float, requests: int) -> list[Figure]:
+def saturation(server: Server, in_process_ms: float, seconds: float) -> list[Figure]:
     """Closed-loop throughput over the number of clients."""
     capacity = 1000 * (os.cpu_count() or 1) / in_process_ms
-    rates = [
-        asyncio.run(
-            load(server.url, PHOTO, "mobilenet", "int8", clients, requests)
-        ).requests_per_second
-        for clients in CLIENTS
-    ]
+    rates = [asyncio.run(throughput(server, "/predict", clients, seconds)) for clients in CLIENTS]
     curve = [
         Figure(f"{clients} clients, requests/s", rate)
         for clients, rate in zip(CLIENTS, rates, strict=True)
@@ -154,6 +150,12 @@ def saturation(server: Server, in_process_ms: float, requests: int) -> list[Figu
             "least throughput after the peak / peak", min(after_peak) / max(rates), at_least=0.9
         ),
     ]
+
+
+async def throughput(server: Server, path: str, clients: int, seconds: float) -> float:
+    """Pictures a second, of clients that cost little: they share the cores with the service."""
+    async with Client(server.url) as client:
+        return await closed_loop(client, [post(path, PHOTO)], seconds, clients)
 
 
 def detectors(classifier: Classifier, rounds: int) -> list[Figure]:
@@ -197,7 +199,8 @@ def start_and_memory(log: Path, classifier: Classifier, runs: int) -> list[Figur
             every.append(server.seconds_to_ready)
             # every artifact, by several clients at once
             for record in classifier.store.records:
-                asyncio.run(load(server.url, PHOTO, record.model, record.precision, 8, 24))
+                path = f"/predict?model={record.model}&precision={record.precision}"
+                asyncio.run(throughput(server, path, clients=8, seconds=1))
             httpx.post(f"{server.url}/compare", content=PHOTO, timeout=60).raise_for_status()
             resident = server.resident_bytes
     files = sum(r.bytes for r in classifier.store.records)
@@ -219,7 +222,7 @@ def measure(rounds: int) -> list[Figure]:
         log = Path(folder) / "log.jsonl"
         with serving(log) as server:
             first = request_against_library(server, classifier, rounds)
-            curve = saturation(server, first[0].value, requests=max(rounds, 64))
+            curve = saturation(server, first[0].value, seconds=rounds / 100)
         start = start_and_memory(log, classifier, runs=3)
     return [
         *first,
