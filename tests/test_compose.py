@@ -21,11 +21,13 @@ FILE = ROOT / "docker-compose.yml"
 COMPOSE = YAML(typ="safe").load(FILE)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+EXTRAS = PROJECT["project"]["optional-dependencies"]
 LOCKS = {
     "requirements.lock": PROJECT["project"]["dependencies"],
+    "requirements-extras.lock": PROJECT["project"]["dependencies"]
+    + [r for extra in ("remote", "s3", "gcs", "otel") for r in EXTRAS[extra] if "[" not in r],
     "requirements-build.lock": PROJECT["dependency-groups"]["build"],
-    "requirements-training.lock": PROJECT["project"]["dependencies"]
-    + PROJECT["project"]["optional-dependencies"]["training"],
+    "requirements-training.lock": PROJECT["project"]["dependencies"] + EXTRAS["training"],
 }
 # made elsewhere; what mounts them is tested where they are
 MADE_ELSEWHERE = {"./model_store", "./runs"}

@@ -174,6 +174,18 @@ def test_the_image_is_reproducible(images: Storage) -> None:
     assert first.config | hostless == second.config | hostless
 
 
+def test_the_image_with_extras_reaches_stores_and_collectors(images: Storage) -> None:
+    extras, lock = "localhost/extras", "requirements-extras.lock"
+    images.build(os.environ.get("EMOTION_IMAGE_BASE", BASE), extras, lock)
+    with images.files(extras) as files:
+        facts = json.loads(RESULT.read_text())
+        facts["packages_with_extras_mb"] = megabytes(size(files / "app" / ".venv"))
+        RESULT.write_text(json.dumps(facts, indent=1) + "\n")
+        for line in ("import s3fs, gcsfs, service.app", "import opentelemetry.sdk.trace"):
+            command = ["chroot", files, "/app/.venv/bin/python", "-c", line]
+            assert subprocess.run(command, cwd="/", timeout=60).returncode == 0
+
+
 def wait_until_ready(url: str, container: Container) -> None:
     until = time.monotonic() + 60
     while time.monotonic() < until and container.supervisor.poll() is None:
