@@ -84,6 +84,10 @@ async def served(
         await server.stop(settings.deadline_seconds + 5)
 
 
+class _NotServedError(Exception):
+    pass
+
+
 class _Service:
     """Finds what answers a call.
 
@@ -126,7 +130,7 @@ class _Service:
             logged = {"api_key": key} if key else {}
             try:
                 if name not in self._calls:
-                    raise NotImplementedError(f"Not served. There are: {', '.join(self._calls)}.")
+                    raise _NotServedError(f"Not served. There are: {', '.join(self._calls)}.")
                 answer = await self._calls[name](await self._received(name, messages))
                 return bytes(answer.SerializeToString())
             finally:
@@ -208,7 +212,7 @@ def _told(error: Exception) -> tuple[Any, str]:
     """Return an error's kind, and what the caller is told."""
     if isinstance(error, EmotionError):
         return explained(error)
-    if isinstance(error, NotImplementedError):
+    if isinstance(error, _NotServedError):
         return NOT_SERVED, str(error)
     _log.exception("a call failed")
     return INTERNAL, BUG

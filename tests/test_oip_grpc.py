@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kserve import InferenceGRPCClient, InferInput, InferRequest
+from kserve.protocol.infer_type import InferResponse
 from tritonclient.utils import InferenceServerException
 
 from benchmarks.server import free_port
@@ -119,6 +121,24 @@ def test_tritonclient_learns_what_there_is(client: Client) -> None:
             shapes = {given.name: list(given.shape) for given in model.inputs}
             assert shapes == {"image": [-1], "pixels": [-1, *record.input.shape[1:]]}
             assert model.outputs[0].name == "probabilities"
+
+
+def test_kserve_gets_the_same(
+    both: Server, port: int, classifier: Classifier, photo: bytes
+) -> None:
+    given = InferInput("image", [1], "BYTES")
+    given.set_data_from_numpy(image_array(photo, binary=True), binary_data=True)
+
+    async def ask() -> InferResponse:
+        async with InferenceGRPCClient(f"127.0.0.1:{port}") as connected:
+            assert await connected.is_server_ready()
+            assert await connected.is_model_ready("mobilenet")
+            return await connected.infer(InferRequest("mobilenet", [given], "mine"))
+
+    answer = asyncio.run(ask())
+    assert answer.id == "mine"
+    expected = classifier.predict(photo).faces[0].probabilities
+    assert answer.outputs[0].as_numpy().tobytes() == expected.tobytes()
 
 
 def test_parameters_outputs_and_batches(
@@ -233,11 +253,15 @@ def test_calls_are_counted_and_logged_without_pictures_or_answers(
     seen = sample(both.url, "emotion_faces_total", **faces)
     name = "0c2ad2b0-9a5d-4d0e-8f0e-3b5d7a3f6c11"
     client.infer("mobilenet", image(photo), request_id="secret", headers={"x-request-id": name})
+    channel = grpc.insecure_channel(f"127.0.0.1:{port}")
+    live = channel.unary_unary(f"{SERVICE}ServerLive")
+    _, done = live.with_call(b"", metadata=(("x-request-id", name),))
+    assert ("x-request-id", name) in [tuple(pair) for pair in done.trailing_metadata()]
     refusal("NOT_FOUND", client.infer, "secret-model", image(photo))
     refusal("UNIMPLEMENTED", call(port, "Other"), b"")
     eventually(lambda: [counted(*case) for case in cases] == [count + 1 for count in before])
     assert sample(both.url, "emotion_faces_total", **faces) == seen + 1
-    (line,) = [line for line in events(both, "request") if line["request_id"] == name]
+    line, _ = [line for line in events(both, "request") if line["request_id"] == name]
     assert (line["method"], line["path"], line["status"]) == ("gRPC", f"{SERVICE}ModelInfer", 200)
     text = both.log.read_text()
     assert "secret" not in text
