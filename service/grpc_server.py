@@ -121,6 +121,7 @@ class _Service:
         correlation_id.set(given if is_valid_uuid4(given) else uuid4().hex)
         context.set_trailing_metadata((("x-request-id", correlation_id.get()),))
         name = path.removeprefix(_SERVICE)
+        known = path == _SERVICE + name and name in self._calls
         status = HTTPStatus.OK.value
         logged = {}
         try:
@@ -129,7 +130,7 @@ class _Service:
             )
             logged = {"api_key": key} if key else {}
             try:
-                if name not in self._calls:
+                if not known:
                     raise _NotServedError(f"Not served. There are: {', '.join(self._calls)}.")
                 answer = await self._calls[name](await self._received(name, messages))
                 return bytes(answer.SerializeToString())
@@ -146,7 +147,7 @@ class _Service:
             raise
         finally:
             seconds = time.perf_counter() - start
-            route = path if name in self._calls else "unmatched"
+            route = path if known else "unmatched"
             self._runtime.metrics.request("gRPC", route, status, seconds)
             _log.info(
                 "request",

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 
 import grpc
 import httpx
@@ -332,20 +333,27 @@ def test_overload_deadlines_and_clients_that_go(start_server: StartServer, photo
         model_name="mobilenet",
         inputs=[{"name": "image", "datatype": "BYTES", "shape": [32]}],
         raw_input_contents=[join([photo] * 32)],
+        parameters={"detector": {"string_param": "caffe"}},  # slow on any machine
     ).SerializeToString()
     limits = {"threads": 1, "max_waiting": 1, "max_uploads": 2, "deadline_seconds": 0.3}
 
-    async def ask() -> None:
+    async def ask(url: str) -> None:
+        admitted = partial(sample, url, "emotion_admitted_requests")
+        labels = {"method": "gRPC", "route": f"{SERVICE}ModelInfer", "status": "499"}
+        abandoned = partial(sample, url, "emotion_requests_total", **labels)
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
             infer = channel.unary_unary(f"{SERVICE}ModelInfer")
-            calls = [infer(batch) for _ in range(8)]
+            calls = [infer(batch) for _ in range(4)]
             errors = await asyncio.gather(*calls, return_exceptions=True)
             assert {error.code().name for error in errors} == {"UNAVAILABLE", "DEADLINE_EXCEEDED"}
             assert any("send the request again later" in error.details() for error in errors)
+            await asyncio.to_thread(eventually, lambda: admitted() == 0)
             gone = [infer(batch) for _ in range(2)]
             await asyncio.sleep(0.1)
             for call in gone:
                 call.cancel()
+            await asyncio.to_thread(eventually, lambda: abandoned() > 0)
+            await asyncio.to_thread(eventually, lambda: admitted() == 0)
             live = channel.stream_unary(f"{SERVICE}ServerLive")
             leave = asyncio.Event()
 
@@ -362,10 +370,7 @@ def test_overload_deadlines_and_clients_that_go(start_server: StartServer, photo
             assert await asyncio.gather(*held) == [b"\x08\x01"] * 4
 
     with start_server(grpc_port=port, preload="mobilenet/int8", **limits) as small:
-        asyncio.run(ask())
-        labels = {"method": "gRPC", "route": f"{SERVICE}ModelInfer", "status": "499"}
-        eventually(lambda: sample(small.url, "emotion_requests_total", **labels) > 0)
-        eventually(lambda: sample(small.url, "emotion_admitted_requests") == 0)
+        asyncio.run(ask(small.url))
         assert sample(small.url, "emotion_problems_total", problem="overloaded") > 0
         assert call(port, "ServerReady")(b"") == b"\x08\x01"
         assert "Traceback" not in small.log.read_text()
