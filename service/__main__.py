@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from emotion.detectors import Detectors
 from emotion.errors import EmotionError
 from emotion.remote import open_store
+from service.grpc_extra import grpc_server
 from service.logs import configure_logs
 from service.protocol import BoundedProtocol
 from service.runtime import finder_of, to_preload
@@ -28,6 +29,8 @@ def main() -> int:
         store = open_store(settings.store, settings.channel, settings.cache_dir)
         to_preload(store, settings.preload)
         shadow_pair(settings, store)
+        if settings.grpc_port is not None:
+            grpc_server()
         Detectors(store, finder_of(settings)).look_for(settings.detector)
     except ValidationError as error:
         for problem in error.errors():

@@ -1,7 +1,7 @@
 """Builds the application: settings in, ASGI app out."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
 from asgi_correlation_id import CorrelationIdMiddleware
@@ -15,6 +15,7 @@ from service.access import AccessMiddleware
 from service.clients import Clients, guards
 from service.clock import watched_clock
 from service.drain import hold_sigterm
+from service.grpc_extra import grpc_server
 from service.headers import SecurityHeaders
 from service.logs import configure_logs
 from service.metrics import Metrics
@@ -62,6 +63,7 @@ def create_app(
         async with (
             followed(app.state.runtime.current, settings.reload_seconds),
             watched_clock(counted),
+            _over_grpc(app, settings),
         ):
             # For the protocol below the app.
             yield {"metrics": counted, "max_connections": settings.max_connections}
@@ -100,6 +102,16 @@ def create_app(
     add_problem_handlers(app)
     app.openapi = lambda: _completed_openapi(app)  # type: ignore[method-assign]
     return app
+
+
+def _over_grpc(app: FastAPI, settings: Settings) -> AbstractAsyncContextManager[None]:
+    if settings.grpc_port is None:
+        return nullcontext()
+    state = app.state
+    served: AbstractAsyncContextManager[None] = grpc_server().served(
+        state.runtime, state.clients, state.drain, app.version
+    )
+    return served
 
 
 def _cross_origin(settings: Settings) -> list[Middleware]:

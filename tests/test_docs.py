@@ -16,7 +16,7 @@ import benchmarks.curves
 import benchmarks.load
 import benchmarks.predict
 from benchmarks.curves_plot import plot
-from benchmarks.server import serving
+from benchmarks.server import free_port, serving
 from docs.generate import deploy, pipeline
 from docs.generate.blocks import fill, names
 from docs.generate.pages import PAGES as GENERATED
@@ -144,7 +144,8 @@ def test_settings_that_a_page_sets_are_taken(command: Command, tmp_path: Path) -
     assert words[len(settings) :] == [".venv/bin/python", "-m", "service"]
     named = {name.removeprefix("EMOTION_").lower(): value for name, value in settings.items()}
     assert set(named) <= set(Settings.model_fields)
-    with serving(tmp_path / "log.jsonl", **{n: v for n, v in named.items() if n != "port"}):
+    free = {name: free_port() for name in named if name.endswith("port")}
+    with serving(tmp_path / "log.jsonl", **(named | free)):
         pass
 
 

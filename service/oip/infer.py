@@ -1,7 +1,9 @@
 """What an inference request means: pictures or ready tensors through one artifact."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
+from typing import TypeAlias
 
 import numpy as np
 
@@ -12,7 +14,6 @@ from emotion.results import FacePrediction, Prediction
 from emotion.stopwatch import Stopwatch
 from service.engine import Check
 from service.oip.errors import BadInferenceError
-from service.oip.messages import Message, compose, parse
 from service.oip.model import IMAGE, PIXELS, find, pixels_shape
 from service.oip.outputs import chosen_outputs, rows_of, wanted_outputs
 from service.oip.schemas import (
@@ -22,9 +23,10 @@ from service.oip.schemas import (
     RequestParameters,
 )
 from service.oip.tensors import Array, read_bytes, read_pixels
-from service.settings import Settings
 
-_Input = tuple[RequestInput, memoryview | None]
+Input: TypeAlias = tuple[RequestInput, memoryview | None]  # and its values, where they are binary
+Read: TypeAlias = Callable[[int], tuple[InferRequest, list[Input]]]
+"""Reads a request off the wire: given how many values it may have, raises BadInferenceError."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class Inferred:
     """An answer, and what is to be counted of it."""
 
     artifact: ArtifactRecord
-    message: Message
+    response: InferResponse  # without its outputs
+    outputs: list[tuple[str, Array, bool]]  # name, values, and whether they were asked for binary
     milliseconds: tuple[dict[str, float], ...]  # per stage, one for each picture
     faces: tuple[tuple[str, float], ...]  # emotion and confidence
 
@@ -51,14 +54,14 @@ def answer(
     classifier: Classifier,
     model: str,
     version: str | None,
-    body: bytes,
-    header: str | None,
-    settings: Settings,
+    read: Read,
+    max_batch: int,
     check: Check,
 ) -> Inferred:
-    """Answer one request's body; see ``find`` for the version and ``parse`` for the header.
+    """Answer the request that ``read`` reads, of at most ``max_batch`` pictures or tensors.
 
-    ``check()`` is called before each picture; what it raises ends the work.
+    See ``find`` for the version. ``check()`` is called before each picture; what it raises ends
+    the work.
 
     Raises:
         UnknownArtifactError: no such model or version.
@@ -66,9 +69,9 @@ def answer(
         The errors of Classifier.predict, with the index of the image at fault.
     """
     record = find(classifier.store, model, version)
-    request, inputs = parse(body, header, settings.max_batch * prod(record.input.shape))
+    request, inputs = read(max_batch * prod(record.input.shape))
     tensor, raw = _only(inputs)
-    _check(tensor, record, settings.max_batch)
+    _check(tensor, record, max_batch)
     wanted = wanted_outputs(request, tensor.name)
     if tensor.name == IMAGE:
         answers = _from_images(classifier, record, read_bytes(tensor, raw), request, check)
@@ -84,7 +87,8 @@ def answer(
     )
     return Inferred(
         artifact=answers.artifact,
-        message=compose(response, list(chosen_outputs(request, wanted, answers.outputs))),
+        response=response,
+        outputs=list(chosen_outputs(request, wanted, answers.outputs)),
         milliseconds=answers.milliseconds,
         faces=tuple(
             (label.decode(), float(row.max()))
@@ -95,7 +99,7 @@ def answer(
     )
 
 
-def _only(inputs: list[_Input]) -> _Input:
+def _only(inputs: list[Input]) -> Input:
     names = [tensor.name for tensor, _ in inputs]
     if len(names) != 1 or names[0] not in (IMAGE, PIXELS):
         shown = ", ".join(names)[:100] or "none"

@@ -48,11 +48,7 @@ def parse(
     try:
         request = InferRequest.model_validate_json(body[:length])
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"])[:100]
-        raise BadInferenceError(
-            f"Not an inference request: {place + ': ' if place else ''}{first['msg']}."
-        ) from error
+        raise BadInferenceError.at(error) from error
     rest = memoryview(body)[length:]
     found: list[tuple[RequestInput, memoryview | None]] = []
     for tensor in request.inputs:

@@ -3,7 +3,9 @@
 from emotion.errors import UnknownArtifactError
 from emotion.labels import EMOTIONS
 from emotion.records import ArtifactRecord
+from emotion.registry import Registry
 from emotion.store import ModelStore
+from service.engine import Engine
 from service.oip.schemas import ModelMetadata, TensorMetadata
 
 IMAGE = "image"
@@ -55,6 +57,13 @@ def describe(store: ModelStore, model: str, version: str | None) -> ModelMetadat
             "classes": ",".join(EMOTIONS),
         },
     )
+
+
+async def load(registry: Registry, engine: Engine, model: str, version: str | None) -> None:
+    """Load one version of a model if need be; raises as ``find`` and as Registry.get."""
+    record = find(registry.store, model, version)
+    if record not in registry.loaded:
+        await engine.run(lambda _: registry.get(record.model, record.precision))
 
 
 def pixels_shape(record: ArtifactRecord) -> list[int]:

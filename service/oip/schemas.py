@@ -9,12 +9,12 @@ from emotion.classifier import Faces, NoFace
 from emotion.detectors import DetectorName
 from emotion.labels import EMOTIONS
 
-_MAX_DIMENSIONS = 8
-_MAX_TENSORS = 16
+MAX_DIMENSIONS = 8
+MAX_TENSORS = 16
 
 # Failing fast, so that a million wrong elements do not make a million error records.
 Shape = Annotated[
-    list[Annotated[int, Field(ge=0, lt=2**63)]], Field(fail_fast=True, max_length=_MAX_DIMENSIONS)
+    list[Annotated[int, Field(ge=0, lt=2**63)]], Field(fail_fast=True, max_length=MAX_DIMENSIONS)
 ]
 
 
@@ -127,11 +127,11 @@ class InferRequest(_Strict):
 
     id: str | None = None
     parameters: RequestParameters | None = None
-    inputs: Annotated[list[RequestInput], Field(fail_fast=True, max_length=_MAX_TENSORS)] = Field(
+    inputs: Annotated[list[RequestInput], Field(fail_fast=True, max_length=MAX_TENSORS)] = Field(
         description="exactly one", json_schema_extra={"minItems": 1, "maxItems": 1}
     )
     outputs: (
-        Annotated[list[RequestOutput], Field(fail_fast=True, max_length=_MAX_TENSORS)] | None
+        Annotated[list[RequestOutput], Field(fail_fast=True, max_length=MAX_TENSORS)] | None
     ) = Field(default=None, description="none means all")
 
 

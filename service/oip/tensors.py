@@ -2,6 +2,7 @@
 
 import base64
 import struct
+from collections.abc import Iterable
 from itertools import chain
 from math import prod
 from typing import Any, TypeAlias
@@ -64,8 +65,13 @@ def datatype_of(array: Array) -> str:
 def to_binary(array: Array) -> bytes:
     """Write float32, int32 or, for BYTES, objects of type bytes."""
     if array.dtype.kind == "O":
-        return b"".join(_LENGTH.pack(len(element)) + element for element in array.flat)
+        return join(array.flat)
     return array.astype(array.dtype.newbyteorder("<")).tobytes()
+
+
+def join(elements: Iterable[bytes]) -> bytes:
+    """Write the elements of a BYTES tensor."""
+    return b"".join(_LENGTH.pack(len(element)) + element for element in elements)
 
 
 def to_json(array: Array) -> list[Any]:

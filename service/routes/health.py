@@ -4,7 +4,8 @@ from typing import Literal
 
 from fastapi import APIRouter, Request, Response
 
-from service.runtime import RuntimeDep
+from service.drain import Drain
+from service.runtime import Runtime, RuntimeDep
 from service.schemas import Live, Ready
 
 router = APIRouter(tags=["health"])
@@ -26,6 +27,14 @@ async def livez() -> Live:
 )
 async def readyz(request: Request, runtime: RuntimeDep, response: Response) -> Ready:
     """Say whether requests can be served, by which detector, with which artifacts."""
+    ready = readiness(runtime, request.app.state.drain)
+    if ready.status in ("draining", "unavailable"):
+        response.status_code = 503
+    return ready
+
+
+def readiness(runtime: Runtime, drain: Drain) -> Ready:
+    """Return what is ready: "draining" and "unavailable" mean that requests should not come."""
     classifier = runtime.classifier
     registry, detectors = classifier.registry, classifier.detectors.unavailable
     status: Literal["ready", "degraded", "draining", "unavailable"] = "ready"
@@ -34,10 +43,8 @@ async def readyz(request: Request, runtime: RuntimeDep, response: Response) -> R
         status = "degraded"
     if {record.name for record in registry.store.records} <= registry.failed.keys():
         status = "unavailable"
-    if request.app.state.drain.begun:
+    if drain.begun:
         status = "draining"
-    if status in ("draining", "unavailable"):
-        response.status_code = 503
     unavailable = registry.failed | detectors | current.damaged
     if current.remote_problem:  # which names the store's URL: for the log alone
         unavailable["store"] = "No newer version can be had from the store's URL: see the log."

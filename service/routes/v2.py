@@ -1,13 +1,16 @@
 """/v2: the Open Inference Protocol."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 
+from emotion import Classifier
+from service.engine import Check
 from service.oip import schemas
-from service.oip.infer import answer
-from service.oip.messages import HEADER
-from service.oip.model import describe, find
+from service.oip.infer import Inferred, answer
+from service.oip.messages import HEADER, Message, compose, parse
+from service.oip.model import describe, load
 from service.routes.health import readyz
 from service.runtime import RuntimeDep
 from service.upload import DisconnectedDep, read_body
@@ -83,10 +86,7 @@ def metadata(model: Model, version: VersionDep, runtime: RuntimeDep) -> schemas.
 
 async def model_ready(model: Model, version: VersionDep, runtime: RuntimeDep) -> schemas.ModelReady:
     """Say that a model can answer, loading it if need be."""
-    registry = runtime.classifier.registry
-    record = find(registry.store, model, version)
-    if record not in registry.loaded:
-        await runtime.engine.run(lambda _: registry.get(record.model, record.precision))
+    await load(runtime.classifier.registry, runtime.engine, model, version)
     return schemas.ModelReady(name=model)
 
 
@@ -104,14 +104,14 @@ async def infer(
     request: `faces`, `no_face` and `detector` as for /predict. One bad image fails the request.
     """
     header = request.headers.get(HEADER)
-    inferred, timing = await runtime.compute(
-        lambda classifier, check: answer(
-            classifier, model, version, body, header, runtime.settings, check
-        ),
-        gone,
-    )
+    read = partial(parse, body, header)
+
+    def work(classifier: Classifier, check: Check) -> tuple[Inferred, Message]:
+        inferred = answer(classifier, model, version, read, runtime.settings.max_batch, check)
+        return inferred, compose(inferred.response, inferred.outputs)
+
+    (inferred, message), timing = await runtime.compute(work, gone)
     runtime.metrics.inferred(inferred.artifact, inferred.milliseconds, inferred.faces, timing)
-    message = inferred.message
     if message.json_length is None:
         return Response(message.body, media_type="application/json")
     return Response(
