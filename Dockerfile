@@ -1,6 +1,6 @@
 # The image that serves; `--target training` builds the one that trains. Exact versions and hashes
 # come from the lock files (`make lock`). `--build-arg LOCK=requirements-extras.lock` adds what a store
-# elsewhere (S3, Google) and traces need.
+# elsewhere (S3, Google), traces and gRPC need.
 ARG BASE=python:3.11-slim-bookworm
 ARG LOCK=requirements.lock
 

@@ -76,8 +76,7 @@ locks := requirements.lock requirements-extras.lock requirements-build.lock requ
 
 lock: .venv/development ## renew the exact versions and hashes that the images are built from
 	$(compile) --upgrade pyproject.toml --output-file requirements.lock
-	$(compile) --upgrade --extra s3 --extra gcs --extra otel pyproject.toml --output-file requirements-extras.lock \
-		--constraints requirements.lock
+	$(compile) --upgrade --extra s3 --extra gcs --extra otel --extra grpc pyproject.toml --output-file requirements-extras.lock
 	$(compile) --upgrade --group build --output-file requirements-build.lock
 	$(compile) --upgrade --extra training pyproject.toml --output-file requirements-training.lock \
 		--constraints requirements.lock

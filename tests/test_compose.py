@@ -25,7 +25,12 @@ EXTRAS = PROJECT["project"]["optional-dependencies"]
 LOCKS = {
     "requirements.lock": PROJECT["project"]["dependencies"],
     "requirements-extras.lock": PROJECT["project"]["dependencies"]
-    + [r for extra in ("remote", "s3", "gcs", "otel") for r in EXTRAS[extra] if "[" not in r],
+    + [
+        r
+        for extra in ("remote", "s3", "gcs", "otel", "grpc")
+        for r in EXTRAS[extra]
+        if not r.startswith("emotion-service[")
+    ],
     "requirements-build.lock": PROJECT["dependency-groups"]["build"],
     "requirements-training.lock": PROJECT["project"]["dependencies"] + EXTRAS["training"],
 }

@@ -181,7 +181,10 @@ def test_the_image_with_extras_reaches_stores_and_collectors(images: Storage) ->
         facts = json.loads(RESULT.read_text())
         facts["packages_with_extras_mb"] = megabytes(size(files / "app" / ".venv"))
         RESULT.write_text(json.dumps(facts, indent=1) + "\n")
-        for line in ("import s3fs, gcsfs, service.app", "import opentelemetry.sdk.trace"):
+        for line in (
+            "import s3fs, gcsfs, service.app",
+            "import opentelemetry.sdk.trace, service.grpc_server",
+        ):
             command = ["chroot", files, "/app/.venv/bin/python", "-c", line]
             assert subprocess.run(command, cwd="/", timeout=60).returncode == 0
 
