@@ -126,10 +126,10 @@ clean:
 		|| echo "No Chromium, and none could be installed: the browser tests will be skipped."
 	touch $@
 
-# HAProxy, a name server, Prometheus's checker and a clock that jumps, got where that takes no password; not started.
+# HAProxy, a name server, Prometheus's checker, kubectl and a clock that jumps, got where that takes no password; not started.
 .venv/tools: .venv/pip
-	@ls /usr/lib/*/faketime/libfaketime.so.1 $$(command -v haproxy dnsmasq promtool) 2>/dev/null | wc -l | grep -qx 4 \
+	@ls /usr/lib/*/faketime/libfaketime.so.1 $$(command -v haproxy dnsmasq promtool kubectl) 2>/dev/null | wc -l | grep -qx 5 \
 		|| { [ "$$(id -u)" = 0 ] && apt-get update -qq \
-			&& RUNLEVEL=1 apt-get install -qq -y --no-install-recommends haproxy dnsmasq-base prometheus libfaketime >/dev/null; } \
-		|| echo "No HAProxy, dnsmasq, promtool or libfaketime, and none could be installed: their tests will be skipped."
+			&& RUNLEVEL=1 apt-get install -qq -y --no-install-recommends haproxy dnsmasq-base prometheus kubernetes-client libfaketime >/dev/null; } \
+		|| echo "No HAProxy, dnsmasq, promtool, kubectl or libfaketime, and none could be installed: their tests will be skipped."
 	touch $@
