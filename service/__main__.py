@@ -58,12 +58,15 @@ def _serve(settings: Settings) -> None:
         "service.app:create_app",
         factory=True,
         http=BoundedProtocol,
+        ws="none",
         host=settings.host,
         port=settings.port,
         workers=settings.workers,
         log_config=None,
         access_log=False,
         server_header=False,
+        # Loopback too may be somebody: whoever says for whom he asks must have been named.
+        forwarded_allow_ips=os.environ.get("FORWARDED_ALLOW_IPS", ""),
         timeout_worker_healthcheck=30,  # on a busy machine a sound worker may take its time
         timeout_graceful_shutdown=int(settings.deadline_seconds) + 5,
     )

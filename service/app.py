@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 from asgi_correlation_id import CorrelationIdMiddleware
@@ -14,6 +15,7 @@ from starlette.middleware.cors import CORSMiddleware
 from service.access import AccessMiddleware
 from service.clients import Clients, guards
 from service.clock import watched_clock
+from service.descriptors import most_connections
 from service.drain import hold_sigterm
 from service.grpc_extra import grpc_server
 from service.headers import SecurityHeaders
@@ -66,7 +68,9 @@ def create_app(
             _over_grpc(app, settings),
         ):
             # For the protocol below the app.
-            yield {"metrics": counted, "max_connections": settings.max_connections}
+            grpc = settings.grpc_port is not None
+            most = partial(most_connections, settings.max_connections, with_grpc=grpc)
+            yield {"metrics": counted, "most_connections": most}
         await run_in_threadpool(app.state.runtime.close)
         counted.close()
         if tracing:

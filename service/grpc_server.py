@@ -20,6 +20,7 @@ from tritonclient.grpc import service_pb2 as pb
 from emotion import Classifier
 from emotion.errors import EmotionError
 from service.clients import KEY_HEADER, Clients
+from service.descriptors import most_connections
 from service.drain import Drain
 from service.engine import Check
 from service.oip import protobuf
@@ -59,12 +60,13 @@ async def served(
     """
     settings = runtime.settings
     most = settings.max_uploads + settings.threads + settings.max_waiting
+    connections = most_connections(settings.max_connections, with_grpc=True)
     server = grpc.aio.server(
         maximum_concurrent_rpcs=most,
         options=[
             ("grpc.max_receive_message_length", settings.max_body_bytes),
             ("grpc.max_concurrent_streams", 2 * most),  # more wait at the client
-            ("grpc.max_allowed_incoming_connections", settings.max_connections),
+            ("grpc.max_allowed_incoming_connections", connections),
             ("grpc.server_handshake_timeout_ms", 1000 * _HANDSHAKE_SECONDS),
             ("grpc.max_connection_idle_ms", 1000 * _IDLE_SECONDS),
             # A few bytes can be gigabytes when decompressed, which nothing bounds.

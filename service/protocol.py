@@ -2,28 +2,28 @@
 # ruff: noqa: D102 (the methods are callbacks of asyncio's and httptools')
 
 import asyncio
-import sys
 import time
 from typing import Any, ClassVar
 
+import httptools
 import structlog
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from service.problems import refusal_of_connection
 
-if sys.platform != "win32":
-    import resource
-
 MAX_HEAD_BYTES = 64 * 1024
+MAX_PIPELINED = 16  # requests that wait for the answer to the one before
 HEAD_SECONDS = 30
-SPARE_DESCRIPTORS = 32  # for the store's files, logs and the like
+UNREAD_SECONDS = 30
 _log = structlog.get_logger()
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Closes connections that are too many, or whose heads or trailers are too long or slow.
+    """Closes connections that are too many, too slow, or that send or leave unread too much.
 
-    The app's lifespan state says how many may be open (``max_connections``), and has the metrics.
+    The app's lifespan state says how many may be open (``most_connections``), and has the metrics.
+    No offer to speak another protocol is taken up, as servers may do (RFC 9110, 7.8).
     """
 
     _last_warning: ClassVar[float] = float("-inf")
@@ -33,16 +33,26 @@ class BoundedProtocol(HttpToolsProtocol):
         self._advanced = False  # whether the data brought a message or its body on
         self._head_bytes = 0  # since it last did: request line, headers or trailers
         self._head_timer: asyncio.TimerHandle | None = None
+        self._unread_timer: asyncio.TimerHandle | None = None
+        self._answered: RequestResponseCycle | None = None  # the request whose turn it is
+        self.parser = _Parser(self)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > self._most_connections():
+        self.flow = _Flow(self)
+        transport.set_write_buffer_limits(0)  # to be told of whatever is not taken
+        if len(self.connections) > self.app_state["most_connections"]():
             self._refuse()
         else:
             self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_arrived()
+        self._unread_taken()
+        self.pipeline.clear()
+        if self._answered:  # which is not the last that came where others wait
+            self._answered.disconnected = True
+            self._answered.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -51,13 +61,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         self._head_bytes = 0 if self._advanced else self._head_bytes + len(data)
-        answered = self.cycle is None or self.cycle.response_complete
         if self._head_bytes > MAX_HEAD_BYTES:
-            if self.cycle is None:
-                self.send_400_response("The request line and headers are too long.")
-            else:
-                self.transport.close()
-        elif answered and self._head_timer is None:
+            self.send_400_response("The request line and headers are too long.")
+        elif self._idle() and self._head_timer is None:
             self._await_head()
 
     def on_message_begin(self) -> None:
@@ -68,17 +74,43 @@ class BoundedProtocol(HttpToolsProtocol):
         self._advanced = True
         self._head_arrived()
         super().on_headers_complete()
+        if len(self.pipeline) > MAX_PIPELINED:
+            raise ValueError("too many requests at once")  # which stops the parser
 
     def on_body(self, body: bytes) -> None:
         self._advanced = True
         super().on_body(body)
 
-    def _most_connections(self) -> int:
-        most = int(self.app_state["max_connections"])
-        if sys.platform == "win32":
-            return most
-        descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        return min(most, descriptors - SPARE_DESCRIPTORS)
+    def send_400_response(self, msg: str) -> None:
+        if self._idle():
+            super().send_400_response(msg)
+        else:  # it would be taken for the answer to a request before
+            self.transport.close()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._await_reader()
+
+    def resume_writing(self) -> None:
+        self._unread_taken()
+        super().resume_writing()
+
+    def head_without_offer(self) -> bytes:
+        """Return the head that came last, without its offer to speak another protocol."""
+        kept = [(name, value) for name, value in self.headers if name != b"upgrade"]
+        lines = [b"%b: %b\r\n" % header for header in kept]
+        method, version = self.parser.get_method(), self.parser.get_http_version().encode()
+        return b"%b %b HTTP/%b\r\n%b\r\n" % (method, self.url, version, b"".join(lines))
+
+    def _should_upgrade(self) -> bool:
+        return True  # to uvicorn, a head with an offer is none: it comes again without
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
 
     def _refuse(self) -> None:
         self.transport.write(refusal_of_connection())
@@ -99,3 +131,55 @@ class BoundedProtocol(HttpToolsProtocol):
     def _close_slow(self) -> None:
         if not self.transport.is_closing():
             self.transport.close()
+
+    def _await_reader(self) -> None:
+        unread = self.transport.get_write_buffer_size()
+        self._unread_timer = self.loop.call_later(UNREAD_SECONDS, self._drop_unread, unread)
+
+    def _unread_taken(self) -> None:
+        if self._unread_timer is not None:
+            self._unread_timer.cancel()
+            self._unread_timer = None
+
+    def _drop_unread(self, before: int) -> None:
+        if self.transport.get_write_buffer_size() < before:
+            self._await_reader()
+        else:
+            self.transport.abort()
+
+
+class _Parser(httptools.HttpRequestParser):
+    """Declines offers to speak another protocol.
+
+    httptools takes a message that makes one for ended by its head: the body would be the next
+    request, whoever wrote it.
+    """
+
+    def __init__(self, protocol: BoundedProtocol) -> None:
+        super().__init__(protocol)
+        self._protocol = protocol
+        self.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's
+
+    def feed_data(self, data: bytes) -> None:
+        parser: httptools.HttpRequestParser = super()
+        while True:
+            try:
+                return parser.feed_data(data)
+            except httptools.HttpParserUpgrade as offer:
+                if self._protocol.parser.get_method() == b"CONNECT":  # an offer by itself
+                    raise httptools.HttpParserError("CONNECT is not served") from None
+                data = self._protocol.head_without_offer() + data[offer.args[0] :]
+                self._protocol.parser = after = _Parser(self._protocol)
+                parser = super(_Parser, after)
+
+
+class _Flow(FlowControl):
+    """Reads nothing more while requests wait: those have all that has been read already."""
+
+    def __init__(self, protocol: BoundedProtocol) -> None:
+        super().__init__(protocol.transport)
+        self._pipeline = protocol.pipeline
+
+    def resume_reading(self) -> None:
+        if not self._pipeline:
+            super().resume_reading()

@@ -2,13 +2,20 @@
 
 import asyncio
 import json
+import os
+import socket
 import time
+from contextlib import ExitStack, suppress
+from pathlib import Path
 
+import httpx
 import pytest
 
+from benchmarks.server import ROOT
+from tests.clients import eventually
 from tests.conftest import Server, StartServer
 from tests.observed import sample
-from tests.wire import converse, post
+from tests.wire import address_of, converse, post
 
 
 def test_a_lying_content_length_is_cut_off(server: Server) -> None:
@@ -122,3 +129,148 @@ def test_a_refusal_waits_for_no_body_and_the_connection_goes_on(
 
     with start_server(max_uploads=1, preload="none") as server:
         asyncio.run(ask())
+
+
+def test_pipelined_requests_are_bounded_in_number(start_server: StartServer) -> None:
+    flood = b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n" * 20_000
+    with start_server(preload="none") as server:
+        httpx.get(f"{server.url}/models")
+        before = server.resident_bytes
+        for _ in range(5):
+            with socket.create_connection(address_of(server)) as client:
+                client.settimeout(1)
+                with suppress(OSError):  # it is cut off
+                    for _ in range(8):
+                        client.sendall(flood)
+        assert httpx.get(f"{server.url}/livez", timeout=1).status_code == 200
+        assert server.resident_bytes - before < 20_000_000
+        few = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n" * 15
+        last = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        answer = asyncio.run(converse(server, few + last))
+        assert answer.count(b"HTTP/1.1 200") == 16
+
+
+def test_what_is_pipelined_behind_a_slow_request_is_bounded_in_bytes(
+    start_server: StartServer, photo: bytes
+) -> None:
+    quick = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n" * 15
+    slow = post("image/jpeg", len(photo)).replace(b"/predict", b"/compare?repeats=20") + photo
+    behind = (post("image/png", 250_000) + bytes(250_000)) * 12
+    with start_server(threads=1, deadline_seconds=3) as server, ExitStack() as clients:
+        httpx.post(f"{server.url}/predict", content=photo)
+        before = server.resident_bytes
+        sockets = [
+            clients.enter_context(socket.create_connection(address_of(server))) for _ in range(20)
+        ]
+        for client in sockets:
+            client.setblocking(False)
+        for data in [quick + slow + behind, *[behind] * 3]:
+            for client in sockets:
+                with suppress(BlockingIOError):
+                    client.send(data)
+            time.sleep(0.1)
+        assert server.resident_bytes - before < 50_000_000
+        assert httpx.get(f"{server.url}/livez", timeout=5).status_code == 200
+
+
+@pytest.mark.parametrize("offer", ["h2c", "websocket"])
+def test_an_offer_of_another_protocol_changes_nothing(
+    server: Server, photo: bytes, offer: str
+) -> None:
+    more = ("Connection: Upgrade, HTTP2-Settings", f"Upgrade: {offer}", "HTTP2-Settings: AAAA")
+    last = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+    async def ask(*parts: bytes) -> bytes:
+        reader, writer = await asyncio.open_connection(*address_of(server))
+        for part in parts:
+            writer.write(part)
+            await asyncio.sleep(0.05)
+        answer = await asyncio.wait_for(reader.read(), 10)
+        writer.close()
+        return answer
+
+    head = post("image/jpeg", len(photo), *more)
+    split = (head[:40], head[40:], photo + last)
+    for parts in ((head, photo, last), (head + photo + last,), split):
+        answer = asyncio.run(ask(*parts))
+        assert answer.startswith(b"HTTP/1.1 200"), answer[:500]
+        assert answer.count(b"HTTP/1.1 ") == 2
+        assert b'"emotion":"happy"' in answer
+        assert answer.endswith(b'{"status":"alive"}')
+    smuggled = b"GET /models HTTP/1.1\r\nHost: x\r\n\r\n"
+    answer = asyncio.run(ask(post("image/png", len(smuggled), *more), smuggled, last))
+    assert answer.startswith(b"HTTP/1.1 415")
+    assert answer.count(b"HTTP/1.1 ") == 2
+    assert b"mobilenet" not in answer
+
+
+def test_a_tunnel_is_refused(server: Server) -> None:
+    answer = asyncio.run(converse(server, b"CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\nGET / H"))
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+def test_a_websocket_is_a_request_like_others_and_its_query_is_not_logged(
+    start_server: StartServer,
+) -> None:
+    head = (
+        b"GET /predict?patient=John HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, close\r\n"
+        b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    with start_server(preload="none") as server:
+        answer = asyncio.run(converse(server, head))
+        assert answer.startswith(b"HTTP/1.1 405")
+        counted = {"method": "GET", "route": "/predict", "status": "405"}
+        assert sample(server.url, "emotion_requests_total", **counted) == 1
+        server.stop()
+        text = server.log.read_text()
+    assert "John" not in text
+    assert "127.0.0.1" not in text.replace("http://127.0.0.1", "")
+    assert "WebSocket" not in text
+
+
+def test_a_client_that_goes_with_requests_pipelined_is_no_error_of_ours(
+    start_server: StartServer, photo: bytes
+) -> None:
+    request = post("image/jpeg", len(photo)) + photo
+    with start_server(threads=1) as server:
+        for _ in range(10):
+            with socket.create_connection(address_of(server)) as client:
+                client.sendall(request * 3)
+                time.sleep(0.005)
+        eventually(lambda: sample(server.url, "emotion_admitted_requests") == 0)
+        time.sleep(0.3)
+        server.stop()
+        text = server.log.read_text()
+    assert "Traceback" not in text
+    assert "Exception" not in text
+
+
+def test_answers_that_nobody_reads_are_dropped(
+    start_server: StartServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import service.protocol\nservice.protocol.UNREAD_SECONDS = 0.3\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{ROOT}")
+    bundle = b"GET /swagger/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n"
+    with start_server(preload="none") as server, ExitStack() as clients:
+        address = address_of(server)
+        idle, slow = (clients.enter_context(socket.create_connection(address)) for _ in "12")
+        for client in (idle, slow):
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+            client.settimeout(5)
+            client.sendall(bundle * 8)
+        start = time.monotonic()
+        took = 0
+        while time.monotonic() - start < 1.5:  # slowly, but it reads
+            took += len(slow.recv(300_000))
+            time.sleep(0.05)
+        assert took > 500_000
+        assert slow.recv(300_000)
+        left = 0  # what the kernel had taken for it
+        with suppress(ConnectionResetError):
+            while data := idle.recv(1_000_000):
+                left += len(data)
+    assert left < 8 * 1_000_000  # of 1.4 MB each

@@ -9,6 +9,7 @@ import inspect
 
 import pytest
 from starlette.formparsers import MultiPartParser
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from service.protocol import BoundedProtocol
@@ -21,8 +22,24 @@ OVERRIDDEN = (
     "on_message_begin",
     "on_headers_complete",
     "on_body",
+    "send_400_response",
+    "pause_writing",
+    "resume_writing",
+    "_should_upgrade",
+    "_start_asgi_task",
 )
-READ = ("self.connections", "self.transport", "self.loop", "self.cycle", "self.app_state")
+READ = (
+    "self.connections",
+    "self.transport",
+    "self.loop",
+    "self.cycle",
+    "self.app_state",
+    "self.parser",
+    "self.flow",
+    "self.pipeline",
+    "self.headers",
+    "self.url",
+)
 
 
 @pytest.mark.parametrize("name", OVERRIDDEN)
@@ -41,7 +58,9 @@ def test_what_is_read_is_set(name: str) -> None:
 
 def test_what_is_called_is_there() -> None:
     assert callable(HttpToolsProtocol.send_400_response), __doc__
-    assert "self.response_complete = " in inspect.getsource(RequestResponseCycle), __doc__
+    for name in ("response_complete", "disconnected", "message_event"):
+        assert f"self.{name} = " in inspect.getsource(RequestResponseCycle), __doc__
+    assert callable(FlowControl.resume_reading), __doc__
     # a body that nobody read is taken in and dropped once its request is answered
     assert "response_complete" in inspect.getsource(HttpToolsProtocol.on_body), __doc__
     assert "resume_reading" in inspect.getsource(HttpToolsProtocol), __doc__

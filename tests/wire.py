@@ -6,10 +6,15 @@ from contextlib import suppress
 from benchmarks.server import Server
 
 
+def address_of(server: Server) -> tuple[str, int]:
+    """Return what a socket connects to."""
+    host, port = server.url.removeprefix("http://").split(":")
+    return host, int(port)
+
+
 async def converse(server: Server, *parts: bytes, close: bool = False) -> bytes:
     """Send parts as fast as they are taken; return all that comes back within 3 seconds."""
-    host, port = server.url.removeprefix("http://").split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
+    reader, writer = await asyncio.open_connection(*address_of(server))
     try:
         for part in parts:
             writer.write(part)
