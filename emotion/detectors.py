@@ -36,6 +36,7 @@ class Detectors:
             before: what it has loaded and ``store`` still lists is shared.
         """
         self.unavailable: dict[str, str] = {}  # what could not be loaded, and why
+        self.fault: ArtifactUnavailableError | None = None  # the last of those reasons
         self._store = store
         self._find_files = find_files
         self._calls = calls
@@ -108,6 +109,7 @@ class Detectors:
                 detector = self._load(record)
             except ArtifactUnavailableError as error:
                 reasons[f"detector/{record.precision}"] = str(error)
+                self.fault = error
                 _log.error("%s", error)
             else:
                 self.unavailable = reasons

@@ -63,3 +63,13 @@ class RemoteStoreError(StoreError):
 
 class DetectorMissingError(EmotionError):
     """The face detector's files were found nowhere, or are not the expected ones."""
+
+
+def may_pass(error: Exception) -> bool:
+    """Whether the same may succeed later: not where something is missing, or was read and wrong."""
+    if not isinstance(error, EmotionError):
+        return True
+    cause: BaseException = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    return isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError)

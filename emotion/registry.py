@@ -4,7 +4,7 @@ import copy
 import threading
 
 from emotion.arrays import Pixels, Probabilities
-from emotion.errors import ArtifactUnavailableError
+from emotion.errors import ArtifactUnavailableError, may_pass
 from emotion.interpreter import load_interpreter
 from emotion.mapped import mapped
 from emotion.pool import Budget, Pool
@@ -115,7 +115,9 @@ class Registry:
         try:
             content = self.store.read(record)
         except ArtifactUnavailableError as error:
-            self._failed[name], self._unreadable[name] = str(error), status
+            self._failed[name] = str(error)
+            if not may_pass(error):
+                self._unreadable[name] = status
             raise
         try:
             artifact = LoadedArtifact(record, content, self._interpreters, self._budget)

@@ -4,6 +4,7 @@ import os
 import sys
 import tempfile
 
+import structlog
 import uvicorn
 from pydantic import ValidationError
 
@@ -14,8 +15,10 @@ from service.grpc_extra import grpc_server
 from service.logs import configure_logs
 from service.protocol import BoundedProtocol
 from service.runtime import finder_of, to_preload
-from service.settings import Settings
+from service.settings import Settings, misspelt
 from service.shadow import shadow_pair
+
+_log = structlog.get_logger()
 
 
 def main() -> int:
@@ -26,6 +29,11 @@ def main() -> int:
     """
     try:
         settings = Settings()
+        if unknown := misspelt(os.environ):
+            for name, close in unknown.items():
+                hint = f" Did you mean {' or '.join(close)}?" if close else ""
+                print(f"error: {name} is no setting.{hint}", file=sys.stderr)
+            return 1
         store = open_store(settings.store, settings.channel, settings.cache_dir)
         to_preload(store, settings.preload)
         shadow_pair(settings, store)
@@ -41,6 +49,8 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     configure_logs(settings.log_level)
+    if settings.is_open:
+        _log.warning("everybody may ask: EMOTION_API_KEYS is not set", host=settings.host)
     if settings.workers == 1:
         _serve(settings)
         return 0

@@ -25,6 +25,7 @@ from service.oip.schemas import request_schemas
 from service.openapi_examples import add_examples
 from service.problems import REFUSALS, add_problem_handlers
 from service.reload import followed
+from service.request_ids import is_request_id
 from service.routes import (
     compare,
     explain,
@@ -81,12 +82,13 @@ def create_app(
         summary="Which of seven emotions does a face show?",
         version="0.1.0",
         lifespan=lifespan,
+        redirect_slashes=False,  # it would send them to whatever host the request names
         docs_url=None,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
         middleware=[
             Middleware(SecurityHeaders),
-            Middleware(CorrelationIdMiddleware),
+            Middleware(CorrelationIdMiddleware, validator=is_request_id),
             *([Middleware(Traces, provider=tracing)] if tracing else []),
             Middleware(AccessMiddleware, metrics=counted),
             *_cross_origin(settings),

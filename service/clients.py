@@ -79,7 +79,7 @@ class Clients:
         for name, known in self._keys:  # all of them, whichever it is: the time tells nothing
             if hmac.compare_digest(digest, known):
                 owner = name
-        if owner is None:
+        if owner is None or not key:  # an empty one has a hash too
             raise UnauthorizedError(
                 "This service asks for an API key, and "
                 + ("this one is not known" if key else "none was sent")

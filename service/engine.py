@@ -54,11 +54,11 @@ class Engine:
         threads: int,
         max_waiting: int,
         deadline_seconds: float,
-        on_change: Callable[[int], None] = lambda change: None,
+        on_change: Callable[[int, int], None] = lambda change, waiting: None,
     ) -> None:
         """Start with ``threads`` threads; at most ``max_waiting`` requests wait for one.
 
-        ``on_change`` is told of every request that enters (1) or leaves (-1).
+        ``on_change`` is told of every request that enters (1) or leaves (-1), and how many wait.
         """
         self._on_change = on_change
         self._pool = ThreadPoolExecutor(threads, "engine", initializer=_step_back)
@@ -155,7 +155,7 @@ class Engine:
 
     def _admit(self, change: int) -> None:
         self._admitted += change
-        self._on_change(change)
+        self._on_change(change, max(0, self._admitted - self._threads))
 
 
 def _step_back() -> None:

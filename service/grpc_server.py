@@ -13,7 +13,6 @@ from uuid import uuid4
 import grpc
 import structlog
 from asgi_correlation_id import correlation_id
-from asgi_correlation_id.middleware import is_valid_uuid4
 from grpc import StatusCode
 from tritonclient.grpc import service_pb2 as pb
 
@@ -29,6 +28,7 @@ from service.oip.infer import Inferred, answer
 from service.oip.model import describe, load
 from service.oip.schemas import ServerMetadata
 from service.problems import BUG, CLIENT_CLOSED_REQUEST, INTERNAL, NOT_SERVED, explained
+from service.request_ids import is_request_id
 from service.routes.health import readiness
 from service.runtime import Runtime
 from service.upload import in_time
@@ -120,7 +120,7 @@ class _Service:
         start = time.perf_counter()
         metadata = dict(context.invocation_metadata())
         given = metadata.get("x-request-id", "")
-        correlation_id.set(given if is_valid_uuid4(given) else uuid4().hex)
+        correlation_id.set(given if is_request_id(given) else uuid4().hex)
         context.set_trailing_metadata((("x-request-id", correlation_id.get()),))
         name = path.removeprefix(_SERVICE)
         known = path == _SERVICE + name and name in self._calls

@@ -95,6 +95,7 @@ def configure_logs(level: str, on_loss: Callable[[], None] = lambda: None) -> No
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = True
+    logging.getLogger("PIL").setLevel(logging.INFO)  # below that it tells of what is in pictures
     logging.getLogger("uvicorn.access").disabled = True  # AccessMiddleware's lines replace it
 
 

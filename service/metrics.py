@@ -78,6 +78,12 @@ class Metrics:
             registry=registry,
             multiprocess_mode="livesum",
         )
+        self._waiting = Gauge(
+            "emotion_waiting_requests",
+            "Those of them that wait for a thread.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
         self._uploads = Gauge(
             "emotion_uploads",
             "Bodies arriving.",
@@ -195,9 +201,10 @@ class Metrics:
             self._emotions.labels(*labels, emotion).inc()
             self._confidence.labels(*labels).observe(confidence)
 
-    def admitted(self, change: int) -> None:
-        """Record that requests entered or left the engine."""
+    def admitted(self, change: int, waiting: int) -> None:
+        """Record that requests entered or left the engine, and how many wait for a thread."""
         self._admitted.inc(change)
+        self._waiting.set(waiting)
 
     def uploading(self, change: int) -> None:
         """Record that a body began or ceased to arrive."""

@@ -160,17 +160,17 @@ class _Parser(httptools.HttpRequestParser):
         self._protocol = protocol
         self.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's
 
-    def feed_data(self, data: bytes) -> None:
-        parser: httptools.HttpRequestParser = super()
+    def feed_data(self, data: Any) -> None:
+        feed = super().feed_data
         while True:
             try:
-                return parser.feed_data(data)
+                return feed(data)
             except httptools.HttpParserUpgrade as offer:
                 if self._protocol.parser.get_method() == b"CONNECT":  # an offer by itself
                     raise httptools.HttpParserError("CONNECT is not served") from None
                 data = self._protocol.head_without_offer() + data[offer.args[0] :]
                 self._protocol.parser = after = _Parser(self._protocol)
-                parser = super(_Parser, after)
+                feed = super(_Parser, after).feed_data
 
 
 class _Flow(FlowControl):

@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 
 from emotion import Classifier
-from emotion.errors import ArtifactUnavailableError, EmotionError, StoreError
+from emotion.errors import ArtifactUnavailableError, EmotionError, StoreError, may_pass
 from emotion.records import ArtifactRecord
 from emotion.remote.cache import Look
 from emotion.store import MANIFEST, ModelStore, file_status
@@ -65,6 +65,8 @@ class CurrentStore:
         self._metrics = metrics
         self._lock = threading.Lock()
         self.remote_problem: str | None = None  # why a newer state may be out of reach
+        self.refused: str | None = None  # why the newest state does not serve
+        self._again = False  # whether to look at that one again
         self._root = self._find()
         self._watch = _Watch([self._root / MANIFEST])
         self.damaged: dict[str, str] = {}  # files that are no longer what memory holds, and why
@@ -75,22 +77,34 @@ class CurrentStore:
         """Switch to the store's state if it changed since the last look, or if ``force``d."""
         with self._lock:
             root = self._find()
-            if not (force or root != self._root or self._watch.changed()):
+            new = force or root != self._root or self._watch.changed()
+            if not (new or self._again):
                 self.report()
                 return
             self._root = root
             before = self.classifier
             try:
                 self.classifier = self._load(before)
-            except EmotionError as error:
-                self._metrics.reloaded("refused")
-                _log.error("store refused", reason=str(error), serving=_versions(before))
+            except Exception as error:
+                self._refuse(error, new=new)
                 return
+            self.refused, self._again = None, False
             self._find_damage(before)
             same = before.store.manifest == self.classifier.store.manifest
             self._metrics.reloaded("unchanged" if same else "switched")
             _log.info("store read", changed=not same, serving=_versions(self.classifier))
             self.report()
+
+    def _refuse(self, error: Exception, *, new: bool) -> None:
+        """Serve on; one line and count for each state, however often it is looked at."""
+        reason = str(error) or type(error).__name__
+        self._again = may_pass(error)
+        if new or reason != self.refused:
+            self._metrics.reloaded("refused")
+            bug = None if isinstance(error, EmotionError) else error
+            serving = _versions(self.classifier)
+            _log.error("store refused", reason=reason, serving=serving, exc_info=bug)
+        self.refused = reason
 
     def report(self) -> None:
         """Tell the metrics what is loaded, and what cannot be."""
@@ -140,7 +154,9 @@ class CurrentStore:
                 _log.info("artifact loaded", artifact=record.name, version=record.version)
         lost = classifier.detectors.unavailable
         if before and lost and not before.detectors.unavailable:
-            raise StoreError(f"{'; '.join(lost.values())} The store before it goes on serving.")
+            raise StoreError(
+                f"{'; '.join(lost.values())} The store before it goes on serving."
+            ) from classifier.detectors.fault
         return classifier
 
     def _find_damage(self, before: Classifier) -> None:

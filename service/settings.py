@@ -1,5 +1,8 @@
 """All settings of the service, read once from the environment (prefix ``EMOTION_``)."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -22,12 +25,15 @@ ArtifactName = Annotated[
 ]
 
 
+_NO_SETTINGS = {"EMOTION_URL", "EMOTION_IMAGE_BASE", "EMOTION_IMAGE_TEST"}  # examples', tests'
+
+
 class Settings(BaseSettings):
     """Every field is an environment variable: ``EMOTION_PORT=9000``."""
 
     model_config = SettingsConfigDict(env_prefix="EMOTION_", frozen=True)
 
-    host: str = Field(default="127.0.0.1", description="address to listen on")
+    host: str = Field(default="127.0.0.1", min_length=1, description="address to listen on")
     port: int = Field(default=8000, ge=0, le=65535, description="port to listen on")
     grpc_port: int | None = Field(
         default=None,
@@ -194,3 +200,26 @@ class Settings(BaseSettings):
                 "it names no key, so everybody might ask: give one, or unset it to let them",
             )
         return value
+
+    @property
+    def is_open(self) -> bool:
+        """Whether others than this machine reach the service, and need no key."""
+        try:
+            local = ip_address(self.host).is_loopback
+        except ValueError:
+            local = self.host == "localhost"
+        return not (local or self.api_keys)
+
+
+def misspelt(environment: Iterable[str]) -> dict[str, list[str]]:
+    """Return the variables that look like settings and are none, and the settings most like them.
+
+    A setting that nobody reads may have been the one that closes the service.
+    """
+    known = {f"EMOTION_{name.upper()}" for name in Settings.model_fields}
+    unknown = {
+        name
+        for name in environment
+        if name.upper().startswith("EMOTION_") and name.upper() not in known | _NO_SETTINGS
+    }
+    return {name: get_close_matches(name.upper(), known) for name in sorted(unknown)}

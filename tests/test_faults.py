@@ -7,13 +7,13 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import httpx
 import pytest
 
-from benchmarks.server import serving
+from benchmarks.server import free_port, serving
 from emotion.classifier import CHECKOUT_STORE
 from tests.clients import eventually, traffic
 from tests.conftest import Server, StartServer
@@ -119,6 +119,7 @@ def test_clients_that_go_leave_nothing_behind(start_server: StartServer, photo: 
                 client = clients.enter_context(socket.create_connection(address(server)))
                 client.sendall(slow)
             eventually(lambda: sample(server.url, "emotion_admitted_requests") == 20)
+            assert sample(server.url, "emotion_waiting_requests") == 19
         gone = {"method": "POST", "status": "499"}
         eventually(
             lambda: sample(server.url, "emotion_requests_total", route="/compare", **gone) == 20
@@ -187,6 +188,32 @@ def test_too_many_connections_are_refused_aloud_and_the_rest_served(
         lines = events(server, "connections refused")
         assert 1 <= len(lines) <= 20
         assert lines[0]["level"] == "warning"
+
+
+@pytest.mark.parametrize("first", ["http", "grpc"])
+def test_both_ports_fit_the_descriptors(first: str, tmp_path: Path) -> None:
+    pytest.importorskip("grpc")
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    ports = {"http": free_port(), "grpc": free_port()}
+    settings = {"port": ports["http"], "grpc_port": ports["grpc"], "preload": "none"}
+    settings["max_connections"] = 1024
+    with ExitStack() as stack:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (164, most[1]))  # the child's, too
+        try:
+            server = stack.enter_context(serving(tmp_path / "log", **settings))
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, most)
+        early = stack.enter_context(httpx.Client(base_url=server.url, timeout=5))
+        assert early.get("/livez").status_code == 200
+        for port in (ports[first], *ports.values()):
+            for _ in range(150):
+                client = stack.enter_context(socket.socket())
+                client.settimeout(0.2)
+                with suppress(OSError):
+                    client.connect(("127.0.0.1", port))
+        assert held(server.process.pid)[1] < 150
+        assert early.get("/livez").status_code == 200
+        assert "Too many open files" not in server.log.read_text()
 
 
 def test_uploads_are_bounded_in_number(start_server: StartServer, photo: bytes) -> None:

@@ -1,5 +1,6 @@
 """The store is replaced under a live service: nothing fails, nothing is mixed, nothing lies."""
 
+import errno
 import itertools
 import json
 import shutil
@@ -163,6 +164,53 @@ def test_an_unusable_store_is_refused_and_the_old_one_serves_on(
         eventually(lambda: sample(server.url, "emotion_store_reloads_total", **switched) == 1)
 
 
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "I/O error"), MemoryError("no room")])
+def test_a_store_refused_for_a_passing_reason_is_looked_at_again(
+    store: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, capsys: pytest.CaptureFixture
+) -> None:
+    metrics = Metrics()
+    current = current_store(store, metrics)
+    before = current.classifier
+    publish_retrained(store, 1)
+    with monkeypatch.context() as broken:
+
+        def fail(path: Path) -> bytes:
+            raise error
+
+        broken.setattr(Path, "read_bytes", fail)
+        for _ in range(3):
+            current.check()
+    assert current.classifier is before
+    assert current.refused
+    assert [s[2] for s in metrics.samples("emotion_store_reloads_total")] == [1]
+    assert capsys.readouterr().out.count("store refused") == 1
+    current.check()  # nothing has changed on disk
+    assert current.refused is None
+    assert {f"{r.name}@{r.version}" for r in current.classifier.registry.loaded} == versions(store)
+
+
+def test_a_store_whose_files_cannot_be_opened_for_a_while_serves_in_the_end(
+    start_server: StartServer, store: Path
+) -> None:
+    with start_server(store=store, **QUICK) as server:
+        good = httpx.get(f"{server.url}/readyz").json()
+        (link := store.parent / "new").symlink_to("new")  # too many levels: an OSError
+        whole = store.rename(store.parent / "whole")
+        publish_retrained(whole, 1)
+        link.rename(store)
+        eventually(lambda: events(server, "store refused"))
+        time.sleep(0.5)
+        assert len(events(server, "store refused")) == 1
+        ready = httpx.get(f"{server.url}/readyz").json()
+        assert ready["artifacts"] == good["artifacts"]
+        assert ready["status"] == "degraded"
+        assert "refused" in ready["unavailable"]["store"]
+        store.unlink()
+        whole.rename(store)
+        eventually(lambda: serves(server, store))
+        assert httpx.get(f"{server.url}/readyz").json()["status"] == "ready"
+
+
 def test_what_is_in_memory_survives_damage_on_disk(
     start_server: StartServer, store: Path, photo: bytes
 ) -> None:
@@ -243,11 +291,13 @@ def test_what_was_replaced_before_its_first_use_is_no_failed_request(
         assert version_of(server, photo) == after
 
 
-def current_store(root: Path) -> CurrentStore:
+def current_store(root: Path, metrics: Metrics | None = None) -> CurrentStore:
     def opened(store: ModelStore, before: Classifier | None) -> Classifier:
         return Classifier(store, before=before)
 
-    return CurrentStore(lambda: Look(root), opened, lambda store: list(store.records), Metrics())
+    return CurrentStore(
+        lambda: Look(root), opened, lambda store: list(store.records), metrics or Metrics()
+    )
 
 
 def test_a_request_under_way_finishes_on_the_old_store_and_then_frees_it(

@@ -1,22 +1,26 @@
 """Who is let in, how much one may ask, and what leaves no trace: against a live service."""
 
 import asyncio
+import io
 import json
 import re
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote
 
 import httpx
 import pytest
+from PIL import Image
 
+from benchmarks.server import free_port
 from service.app import create_app
 from service.clients import MAX_CLIENTS, Allowance
 from service.settings import Settings
 from tests.clients import eventually
 from tests.conftest import ROOT, Server, StartServer
-from tests.observed import problem_of
+from tests.observed import events, problem_of
 from tests.test_faults import workers_of
 from tests.wire import converse, post
 
@@ -101,6 +105,67 @@ def test_keys_that_are_no_keys_are_refused_at_the_start(
         pass
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (
+            {"api_key": "alice:" + "0" * 64},
+            "EMOTION_API_KEY is no setting. Did you mean EMOTION_AP",
+        ),
+        ({"zzz": "1"}, "EMOTION_ZZZ is no setting."),
+        ({"host": ""}, "EMOTION_HOST=: "),
+    ],
+)
+def test_what_might_leave_it_open_is_refused_at_the_start(
+    start_server: StartServer, settings: dict[str, str], said: str
+) -> None:
+    with (
+        pytest.raises(RuntimeError, match=f"error: {re.escape(said)}"),
+        start_server(**{"port": free_port()} | settings),
+    ):
+        pass
+
+
+def test_a_service_that_is_open_to_everybody_says_so(start_server: StartServer) -> None:
+    warning = "everybody may ask: EMOTION_API_KEYS is not set"
+    for settings, times in (
+        ({"host": "0.0.0.0"}, 1),
+        ({"host": "0.0.0.0", "api_keys": "a:" + "0" * 64}, 0),
+        ({}, 0),
+    ):
+        with start_server(**settings, preload="none") as server:
+            assert len(events(server, warning)) == times
+
+
+def test_an_empty_key_is_nobodys(start_server: StartServer) -> None:
+    with start_server(api_keys=f"alice:{sha256(b'').hexdigest()}", preload="none") as server:
+        for headers in ({}, {"x-api-key": ""}, {"authorization": "Bearer"}):
+            problem_of(httpx.get(f"{server.url}/models", headers=headers), 401, "unauthorized")
+
+
+def test_only_a_proxy_that_was_named_says_for_whom_it_asks(start_server: StartServer) -> None:
+    with start_server(client_requests_per_minute=1, preload="none") as server:
+        asked = [
+            httpx.get(f"{server.url}/models", headers={"x-forwarded-for": address}).status_code
+            for address in ("192.0.2.1", "192.0.2.2")
+        ]
+    assert asked == [200, 429]
+
+
+def test_no_answer_leads_to_another_host(http: httpx.Client) -> None:
+    for path in ("/models/", "/web", "/swagger/", "/shadow/"):
+        answer = http.get(path, headers={"host": "evil.example"})
+        assert answer.status_code == 404
+        assert "location" not in answer.headers
+
+
+def test_a_request_id_is_short(http: httpx.Client) -> None:
+    mine = "5d2c96cd9d374389ab9ab8c75f3ed057"
+    for given, taken in ((mine, True), (mine + "-" * 32, True), (mine + "-" * 33, False)):
+        answer = http.get("/livez", headers={"x-request-id": given})
+        assert (answer.headers["x-request-id"] == given) == taken
+
+
 def test_one_client_cannot_take_it_all(start_server: StartServer, photo: bytes) -> None:
     keys, setting = made_keys("a", "b")
     a, b = ({"x-api-key": key} for key in keys)
@@ -127,7 +192,10 @@ def test_one_client_cannot_take_it_all(start_server: StartServer, photo: bytes) 
         assert httpx.post(f"{server.url}/predict", content=photo).status_code == 200
 
 
-def test_an_ipv4_address_is_one_client_however_it_is_written(start_server: StartServer) -> None:
+def test_an_ipv4_address_is_one_client_however_it_is_written(
+    start_server: StartServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "127.0.0.1")
     with start_server(client_requests_per_minute=1, preload="none") as server:
         asked = [
             httpx.get(f"{server.url}/models", headers={"x-forwarded-for": address}).status_code
@@ -267,11 +335,17 @@ def test_pictures_and_probabilities_are_nowhere(
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     shared = Path("/dev/shm")
+    tagged = io.BytesIO()
+    with Image.open(io.BytesIO(photo)) as picture:
+        tags = picture.getexif()
+        tags[0x010E] = "John, ward 7"  # the description
+        picture.save(tagged, "JPEG", exif=tags)
     with start_server(workers=2, log_level="DEBUG") as server:
         found = []
         for _ in range(6):
             answer = httpx.post(f"{server.url}/predict", files={"image": ("me.jpg", photo)})
             found += answer.json()["faces"][0]["probabilities"].values()
+            httpx.post(f"{server.url}/predict", content=tagged.getvalue()).raise_for_status()
         assert not list(tmp_path.rglob("*"))  # nothing on a disk, which may be full
         files = [
             f for pid in workers_of(server) for f in shared.glob(f"emotion-metrics-*/*_{pid}.db")
@@ -286,6 +360,7 @@ def test_pictures_and_probabilities_are_nowhere(
     for content in contents:
         assert photo[1000:1032] not in content
         assert b"me.jpg" not in content
+        assert b"John" not in content
         for value in found:
             if len(repr(value)) > 8:
                 assert repr(value)[:8].encode() not in content

@@ -16,6 +16,7 @@ from service.oip.schemas import RequestInput
 
 Array: TypeAlias = npt.NDArray[Any]
 _DATATYPES = {"f": "FP32", "i": "INT32", "O": "BYTES"}  # by NumPy's kind: what we answer with
+_BLANKS = b" \t\r\n\v\f"
 _LENGTH = struct.Struct("<I")  # before each element of BYTES
 
 
@@ -134,7 +135,7 @@ def _from_base64(name: str, value: object) -> bytes:
     if not isinstance(value, str):
         raise BadInferenceError(f"{name}: in JSON, BYTES takes strings with base64.")
     try:
-        return base64.b64decode("".join(value.split()), validate=True)
+        return base64.b64decode(value.encode("ascii").translate(None, _BLANKS), validate=True)
     except ValueError as error:
         raise BadInferenceError(
             f"{name} is not base64: encode the image's bytes, or send them with the binary "

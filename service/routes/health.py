@@ -39,7 +39,7 @@ def readiness(runtime: Runtime, drain: Drain) -> Ready:
     registry, detectors = classifier.registry, classifier.detectors.unavailable
     status: Literal["ready", "degraded", "draining", "unavailable"] = "ready"
     current = runtime.current
-    if registry.failed or detectors or current.damaged or current.remote_problem:
+    if registry.failed or detectors or current.damaged or current.remote_problem or current.refused:
         status = "degraded"
     if {record.name for record in registry.store.records} <= registry.failed.keys():
         status = "unavailable"
@@ -48,6 +48,8 @@ def readiness(runtime: Runtime, drain: Drain) -> Ready:
     unavailable = registry.failed | detectors | current.damaged
     if current.remote_problem:  # which names the store's URL: for the log alone
         unavailable["store"] = "No newer version can be had from the store's URL: see the log."
+    if current.refused:
+        unavailable["store"] = "A newer state of the store is refused: see the log."
     return Ready(
         status=status,
         detector=classifier.detector.name,
