@@ -245,3 +245,23 @@ def count(server: Server, photo: bytes, collage: bytes) -> None:
     faces = sum(v for (name, _), v in counted.items() if name == "emotion_faces_total")
     assert faces == 4 + 2
     assert sample(server.url, "emotion_problems_total", problem="unknown-artifact") == 2
+
+
+def test_blanks_in_base64_cost_no_memory(start_server: StartServer) -> None:
+    start = b'{"inputs":[{"name":"image","datatype":"BYTES","shape":[1],"data":["'
+    body = start + b"AA " * 6_000_000 + b'"]}]}'
+
+    def peak() -> int:
+        status = Path(f"/proc/{server.process.pid}/status").read_text()
+        return 1024 * int(status.partition("VmHWM:")[2].split()[0])
+
+    with start_server() as server:
+        url = f"{server.url}/v2/models/mobilenet/infer"
+        assert httpx.post(url, content=start + b"AAAA" * 99 + b'"]}]}').status_code == 415
+        before = peak()
+        assert httpx.post(url, content=body, timeout=30).status_code == 415
+        assert peak() - before < 200_000_000
+        for text in ("QQ==é", "Q", "Q\u00a0Q=="):
+            wrong = httpx.post(url, content=start + text.encode() + b'"]}]}')
+            assert wrong.status_code == 400
+            assert "is not base64" in wrong.text

@@ -258,6 +258,8 @@ def test_calls_are_counted_and_logged_without_pictures_or_answers(
     live = channel.unary_unary(f"{SERVICE}ServerLive")
     _, done = live.with_call(b"", metadata=(("x-request-id", name),))
     assert ("x-request-id", name) in [tuple(pair) for pair in done.trailing_metadata()]
+    _, done = live.with_call(b"", metadata=(("x-request-id", name + "-" * 100),))
+    assert len(dict(done.trailing_metadata())["x-request-id"]) == 32
     refusal("NOT_FOUND", client.infer, "secret-model", image(photo))
     refusal("UNIMPLEMENTED", call(port, "Other"), b"")
     eventually(lambda: [counted(*case) for case in cases] == [count + 1 for count in before])

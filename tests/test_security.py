@@ -110,7 +110,7 @@ def test_keys_that_are_no_keys_are_refused_at_the_start(
     [
         (
             {"api_key": "alice:" + "0" * 64},
-            "EMOTION_API_KEY is no setting. Did you mean EMOTION_AP",
+            "EMOTION_API_KEY is no setting. Did you mean EMOTION_",
         ),
         ({"zzz": "1"}, "EMOTION_ZZZ is no setting."),
         ({"host": ""}, "EMOTION_HOST=: "),
