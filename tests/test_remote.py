@@ -110,8 +110,9 @@ def test_the_pages_commands_run_as_they_stand(
     s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    environment = {"EMOTION_STORE": s3}
-    older = RemoteStore(s3).push(ModelStore(small_store(tmp_path / "older"))).version
+    environment = {"EMOTION_STORE": s3, "XDG_CACHE_HOME": str(tmp_path)}
+    both = small_store(tmp_path / "older", precisions=("float16", "int8"))
+    older = RemoteStore(s3).push(ModelStore(both)).version
     RemoteStore(s3).promote(older)
     wanted = ModelStore(small_store(tmp_path / "store", seed=1))
     version = RemoteStore(s3).push(wanted).version
@@ -123,8 +124,14 @@ def test_the_pages_commands_run_as_they_stand(
             words.append(str(wanted.root))  # the checkout's is large
         done = CliRunner().invoke(_typer, words, env=environment)
         assert done.exit_code == 0, done.output
-    assert RemoteStore(s3).channel().version == older
+        if words[1:2] == ["push"]:
+            version = done.output.partition(":")[0]  # what the next line promotes
+    served = RemoteStore(s3).channel()
+    assert (served.before[0].version, len(served.before)) == (older, 1)  # rolled back before
     assert ModelStore(Path("mirror")).manifest == wanted.manifest
+    int8 = ModelStore(Path("int8-store"))
+    assert [record.name for record in int8.records] == ["mobilenet/int8"]
+    assert RemoteStore(s3).manifest(RemoteStore(s3).version(served.version)) == int8.manifest
 
 
 def test_roll_back_walks_back_and_other_channels_stay(here: str, tmp_path: Path) -> None:
