@@ -79,11 +79,16 @@ def curves() -> str:
 
 
 def _warning(busy: float, requests: int) -> str:
-    if busy < QUIET and requests >= LEAST_REQUESTS:
+    reasons = []
+    if requests < LEAST_REQUESTS:
+        reasons.append(f"{requests} requests a point are too few")
+    if busy >= QUIET:
+        reasons.append(f"{busy:.1f} processes a core were running before")
+    if not reasons:
         return "The machine was quiet before."
     return (
-        f"**A trial run, not a measurement:** {requests} requests a point, and {busy:.1f} "
-        "processes a core were running before. Run `make curves` on a quiet machine."
+        f"**A trial run, not a measurement:** {', and '.join(reasons)}. Its figures are noise, and "
+        "contradict what is said below them: plan with none. Run `make curves` on a quiet machine."
     )
 
 
