@@ -197,10 +197,10 @@ def _report(summary: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print(json.dumps(summary))
         return
-    before, files = summary["done_before"], summary["files"]
-    speed = (files - before) / summary["seconds"]
+    files, before, seconds = (summary[name] for name in ("files", "done_before", "seconds"))
+    resumed = f", {before:,} of them before," if before else ""
     print(
-        f"{files:,} pictures{f', {before:,} of them before,' if before else ''} in {summary['seconds']:.1f} s ({speed:,.0f}/s), "
+        f"{files:,} pictures{resumed} in {seconds:.1f} s ({(files - before) / seconds:,.0f}/s), "
         f"{summary['rows']:,} rows: {printable(summary['output'])}"
     )
     if summary["failed"]:
