@@ -25,7 +25,7 @@ def versions() -> dict[str, str]:
 @pytest.mark.skipif(not (IMAGES / SHOWN).exists(), reason="it is written with the next screenshots")
 def test_the_screenshots_are_of_the_artifacts_in_the_store() -> None:
     shown = json.loads((IMAGES / SHOWN).read_text())
-    assert shown == versions(), f"take them anew: SCREENSHOTS={IMAGES} pytest {__file__}"
+    assert shown == versions(), "SCREENSHOTS=docs/images pytest tests/test_page_accessible.py"
 
 
 def test_accessible_in_every_state(open_page: Open, server: Server) -> None:
