@@ -1,7 +1,7 @@
 """What Prometheus is told of a shadow: counts and differences, no answers."""
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
@@ -36,6 +36,8 @@ class ShadowMetrics:
             ("reason",),
             registry=registry,
         )
+        for reason in get_args(Dropped):
+            self._dropped.labels(reason)
 
     def compared(self, primary: str, shadow: str, faces: Iterable[tuple[str, str, float]]) -> None:
         """Count faces: the primary's emotion, the shadow's, and their difference."""
