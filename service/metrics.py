@@ -137,7 +137,7 @@ class Metrics:
         )
         self._draining = Gauge(
             "emotion_draining",
-            "1 from SIGTERM on.",
+            "1 from SIGTERM or SIGINT on.",
             registry=registry,
             multiprocess_mode="livemax",
         )

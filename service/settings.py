@@ -177,6 +177,11 @@ class Settings(BaseSettings):
     def _upper(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
 
+    @property
+    def grace_seconds(self) -> int:
+        """Time that what was accepted has once the ports close."""
+        return int(self.deadline_seconds) + 5
+
     @field_validator("preload", "api_keys", "cors_origins", mode="before")
     @classmethod
     def _split(cls, value: object, info: ValidationInfo) -> object:
