@@ -231,6 +231,10 @@ class _Service:
         self._runtime.metrics.inferred(
             inferred.artifact, inferred.milliseconds, inferred.faces, timing
         )
+        if shadow := self._runtime.shadow:
+            # Once this task waits, which is for the answer to be sent.
+            later = asyncio.get_running_loop().call_soon
+            later(shadow.offer, inferred.answers, self._runtime.classifier.store)
         return response
 
 

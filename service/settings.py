@@ -68,7 +68,7 @@ class Settings(BaseSettings):
     shadow: ArtifactName | None = Field(
         default=None,
         description="artifact that is measured beside another, such as `mobilenet/int8`: it is "
-        "shown some of the faces that `/predict` has answered",
+        "shown some of the faces that `/predict` and `/v2` have answered",
     )
     shadow_of: ArtifactName | None = Field(
         default=None, description="the other (default: the float32 of the same model)"

@@ -32,7 +32,7 @@ class ShadowMetrics:
         )
         self._dropped = Counter(
             DROPPED,
-            "Answers that the shadow was to be compared with, and was not.",
+            "Pictures whose answers the shadow was to be compared with, and was not.",
             ("reason",),
             registry=registry,
         )
@@ -45,6 +45,6 @@ class ShadowMetrics:
             self._faces.labels(primary, shadow, emotion, shadow_emotion).inc()
             self._difference.labels(primary, shadow).observe(difference)
 
-    def dropped(self, reason: Dropped) -> None:
-        """Count an answer without a comparison."""
-        self._dropped.labels(reason).inc()
+    def dropped(self, reason: Dropped, pictures: int) -> None:
+        """Count the answers to so many pictures, without a comparison."""
+        self._dropped.labels(reason).inc(pictures)
