@@ -21,8 +21,8 @@ from service.shadow import shadow_pair
 def main() -> int:
     """Serve until SIGINT or SIGTERM, then finish the requests under way.
 
-    Returns 1, with a sentence on standard error, where the settings, the store or the detector are
-    at fault.
+    Returns 1, with a sentence on standard error, where the settings, the store, the detector or
+    gRPC's port are at fault.
     """
     try:
         settings = Settings()
@@ -30,7 +30,7 @@ def main() -> int:
         to_preload(store, settings.preload)
         shadow_pair(settings, store)
         if settings.grpc_port is not None:
-            grpc_server()
+            grpc_server().check_port(settings.host, settings.grpc_port)
         Detectors(store, finder_of(settings)).look_for(settings.detector)
     except ValidationError as error:
         for problem in error.errors():
@@ -65,7 +65,7 @@ def _serve(settings: Settings) -> None:
         access_log=False,
         server_header=False,
         timeout_worker_healthcheck=30,  # on a busy machine a sound worker may take its time
-        timeout_graceful_shutdown=int(settings.deadline_seconds) + 5,
+        timeout_graceful_shutdown=settings.grace_seconds,
     )
 
 

@@ -241,4 +241,5 @@ def _first_artifact(models: dict[str, Any]) -> dict[str, Any]:
 
 def _some_lines(text: str) -> str:
     lines = [line for line in text.splitlines() if line.startswith(_SHOWN_METRICS)]
+    lines = [line for line in lines if not line.endswith(" 0.0")]
     return "\n".join(line for line in lines if "livez" not in line and "readyz" not in line)
