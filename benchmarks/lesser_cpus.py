@@ -53,8 +53,8 @@ def measure(rounds: int) -> dict[str, float]:
     networks = alternate(rounds, *(partial(a.run, tensor) for a, tensor in tensors.items()))
     return {
         **{f"detection, {name}": spent for name, spent in zip(detectors, found, strict=True)},
-        "mobilenet/int8 whole, Caffe": whole[0],
-        "mobilenet/int8 whole, compiled": whole[1],
+        "whole call, caffe": whole[0],
+        "whole call, compiled": whole[1],
         **{a.record.name: spent for a, spent in zip(artifacts, networks, strict=True)},
         "AVX-512": float(cv2.checkHardwareSupport(_AVX_512F)),
     }

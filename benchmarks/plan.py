@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.costs import Request, core_seconds, result, services
 from benchmarks.queueing import most_load
-from benchmarks.worst_case import worst_case
+from benchmarks.worst_case import memory_limit
 from emotion.decode import DEFAULT_LIMITS
 from service.settings import Settings
 
@@ -78,9 +78,9 @@ class Pod:
 
     @property
     def bytes(self) -> int:
-        """The limit of its memory."""
+        """The limit of its memory, as the manifests set it."""
         own = {"threads": self.given.threads, "max_pixels": DEFAULT_LIMITS.max_pixels}
-        return worst_case(Settings.model_validate(own | BOUNDS))
+        return memory_limit(Settings.model_validate(own | BOUNDS))
 
     @property
     def each_machine(self) -> int:

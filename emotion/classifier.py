@@ -263,7 +263,7 @@ def _find(
         found = [None]
     if not found:
         raise NoFaceError(
-            "No face was found. If the picture already is a face crop, ask for faces=whole; "
+            "No face was found. If the picture already is a face crop, set faces to whole; "
             "otherwise send one with a face that is upright and at least 1/10 of its height."
         )
     if faces == "all" and len(found) > most:

@@ -18,6 +18,7 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from emotion.errors import ArtifactUnavailableError, StoreError, UnknownArtifactError
+from emotion.held import Hold
 from emotion.labels import EMOTIONS
 from emotion.preprocess import PIPELINE
 from emotion.records import (
@@ -42,6 +43,7 @@ class ModelStore:
     def __init__(self, root: Path) -> None:
         """Read the manifest under ``root``; raises StoreError where that is impossible."""
         self.root = root
+        self._held = Hold(root)  # one in a cache stays while this object may read it
         self.manifest = _read_manifest(root)
         self._cards = {model: _read_card(root / model) for model in self._card_names()}
         self._records: dict[tuple[str, str], ArtifactRecord] = {

@@ -24,8 +24,8 @@ _log = structlog.get_logger()
 def main() -> int:
     """Serve until SIGINT or SIGTERM, then finish the requests under way.
 
-    Returns 1, with a sentence on standard error, where the settings, the store or the detector are
-    at fault.
+    Returns 1, with a sentence on standard error, where the settings, the store, the detector or
+    gRPC's port are at fault.
     """
     try:
         settings = Settings()
@@ -38,7 +38,7 @@ def main() -> int:
         to_preload(store, settings.preload)
         shadow_pair(settings, store)
         if settings.grpc_port is not None:
-            grpc_server()
+            grpc_server().check_port(settings.host, settings.grpc_port)
         Detectors(store, finder_of(settings)).look_for(settings.detector)
     except ValidationError as error:
         for problem in error.errors():
@@ -78,7 +78,7 @@ def _serve(settings: Settings) -> None:
         # Loopback too may be somebody: whoever says for whom he asks must have been named.
         forwarded_allow_ips=os.environ.get("FORWARDED_ALLOW_IPS", ""),
         timeout_worker_healthcheck=30,  # on a busy machine a sound worker may take its time
-        timeout_graceful_shutdown=int(settings.deadline_seconds) + 5,
+        timeout_graceful_shutdown=settings.grace_seconds,
     )
 
 

@@ -23,7 +23,7 @@ from service.logs import configure_logs
 from service.metrics import Metrics
 from service.oip.schemas import request_schemas
 from service.openapi_examples import add_examples
-from service.problems import REFUSALS, add_problem_handlers
+from service.problems import NAMES, REFUSALS, add_problem_handlers
 from service.reload import followed
 from service.request_ids import is_request_id
 from service.routes import (
@@ -54,7 +54,7 @@ def create_app(
     ``make_runtime`` may bring a runtime that computes elsewhere.
     """
     settings = settings or Settings()
-    counted = Metrics()
+    counted = Metrics(NAMES)
     configure_logs(settings.log_level, counted.log_line_lost)
     counted.look_for_killed_workers()
     tracing = tracer_provider()

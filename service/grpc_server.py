@@ -1,6 +1,7 @@
 """The Open Inference Protocol over gRPC: other wires, the same answers, limits and counts."""
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
@@ -49,11 +50,15 @@ _IDLE_SECONDS = 300
 _log = structlog.get_logger("access")
 
 
+class PortTakenError(EmotionError):
+    """The port for gRPC cannot be bound."""
+
+
 @asynccontextmanager
 async def served(
     runtime: Runtime, clients: Clients, drain: Drain, version: str
 ) -> AsyncIterator[None]:
-    """Serve gRPC while the block runs, then finish the calls under way.
+    """Serve gRPC until the ports close or the block ends, then finish the calls under way.
 
     Raises:
         RuntimeError: the port is taken.
@@ -80,10 +85,30 @@ async def served(
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     server.add_insecure_port(f"{host}:{settings.grpc_port}")
     await server.start()
+    stopped = asyncio.create_task(_stop(server, drain.closing, settings.grace_seconds))
     try:
         yield
     finally:
-        await server.stop(settings.deadline_seconds + 5)
+        drain.closing.set()
+        await stopped
+
+
+async def _stop(server: Any, closing: asyncio.Event, grace_seconds: float) -> None:
+    """Wait for ``closing``: HTTP and gRPC finish beside each other, not one after the other."""
+    await closing.wait()
+    await server.stop(grace_seconds)
+
+
+def check_port(host: str, port: int) -> None:
+    """Raise PortTakenError now, where nobody could bind the port: gRPC's own error is a traceback.
+
+    Workers will share it, but not with whom has it before them.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        raise PortTakenError(f"EMOTION_GRPC_PORT={port}: {error.strerror}.") from error
 
 
 class _NotServedError(Exception):
@@ -208,6 +233,10 @@ class _Service:
         self._runtime.metrics.inferred(
             inferred.artifact, inferred.milliseconds, inferred.faces, timing
         )
+        if shadow := self._runtime.shadow:
+            # Once this task waits, which is for the answer to be sent.
+            later = asyncio.get_running_loop().call_soon
+            later(shadow.offer, inferred.answers, self._runtime.classifier.store)
         return response
 
 

@@ -1,10 +1,14 @@
-"""Prometheus metrics. Label values come from closed sets, so that no client can add series."""
+"""Prometheus metrics. Label values come from closed sets, so that no client can add series.
+
+What alerts watch is there from the start, with 0: of a series that begins with its first event,
+Prometheus sees no increase.
+"""
 
 import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import structlog
 from prometheus_client import (
@@ -24,6 +28,7 @@ from service.shadow_metrics import ShadowMetrics
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _CONFIDENCES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1)
 _log = structlog.get_logger()
+Reloaded = Literal["switched", "unchanged", "refused"]
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "gRPC"})
 
 
@@ -34,7 +39,8 @@ class Metrics:
     ``python -m service`` makes for them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, problems: Iterable[str] = ()) -> None:
+        """Start at 0; ``problems`` are the names of those that can be foreseen."""
         self._registry = registry = CollectorRegistry()
         self._requests = Counter(
             "emotion_requests",
@@ -52,6 +58,8 @@ class Metrics:
         self._problems = Counter(
             "emotion_problems", "Problem documents sent.", ("problem",), registry=registry
         )
+        for name in problems:
+            self._problems.labels(name)
         self._stage_seconds = Histogram(
             "emotion_stage_seconds",
             "Time of each stage of a prediction.",
@@ -117,6 +125,8 @@ class Metrics:
             ("outcome",),
             registry=registry,
         )
+        for outcome in get_args(Reloaded):
+            self._reloads.labels(outcome)
         self.shadow = ShadowMetrics(registry)
         self._dead_workers = Counter(
             "emotion_workers_killed",
@@ -133,7 +143,7 @@ class Metrics:
         )
         self._draining = Gauge(
             "emotion_draining",
-            "1 from SIGTERM on.",
+            "1 from SIGTERM or SIGINT on.",
             registry=registry,
             multiprocess_mode="livemax",
         )
@@ -234,7 +244,7 @@ class Metrics:
         """Record that the service has been told to end."""
         self._draining.set(1)
 
-    def reloaded(self, outcome: Literal["switched", "unchanged", "refused"]) -> None:
+    def reloaded(self, outcome: Reloaded) -> None:
         """Count a look at a store that had changed."""
         self._reloads.labels(outcome).inc()
 

@@ -1,4 +1,4 @@
-"""Examples in the OpenAPI document: answers that a real service gave.
+"""Examples in the OpenAPI document: requests, and answers that a real service gave.
 
 `make docs` asks one and writes ``openapi_examples.json``; a test asks again and compares.
 """
@@ -13,8 +13,12 @@ FILE = Path(__file__).with_suffix(".json")
 
 
 class Examples(BaseModel):
-    """Answers by operation (``POST /predict``), status and what they show; problems by name."""
+    """Requests in JSON by operation (``POST /predict``) and what they show.
 
+    Answers by operation, status and what they show; problems by name.
+    """
+
+    requests: dict[str, dict[str, JsonValue]]
     answers: dict[str, dict[int, dict[str, JsonValue]]]
     problems: dict[str, JsonValue]
 
@@ -36,7 +40,11 @@ def problem_examples(problems: dict[str, str]) -> dict[str, Any]:
 
 
 def add_examples(document: dict[str, Any]) -> None:
-    """Put the recorded answers beside the schemas of an OpenAPI document."""
+    """Put the recorded requests and answers beside the schemas of an OpenAPI document."""
+    for operation, requests in recorded().requests.items():
+        method, path = operation.split()
+        body = document["paths"][path][method.lower()]["requestBody"]
+        body["content"]["application/json"]["examples"] = _named(requests)
     for operation, by_status in recorded().answers.items():
         method, path = operation.split()
         responses = document["paths"].get(path, {}).get(method.lower(), {}).get("responses", {})
@@ -48,7 +56,11 @@ def add_examples(document: dict[str, Any]) -> None:
             kind = "text/plain" if text else "application/json"
             plain: dict[str, Any] = {"schema": {"type": "string"}} if text else {}
             content = response.setdefault("content", {}).setdefault(kind, plain)
-            content["examples"] = {
-                name.replace(" ", "-"): {"summary": name, "value": value}
-                for name, value in examples.items()
-            }
+            content["examples"] = _named(examples)
+
+
+def _named(examples: dict[str, JsonValue]) -> dict[str, Any]:
+    return {
+        name.replace(" ", "-"): {"summary": name, "value": value}
+        for name, value in examples.items()
+    }

@@ -73,6 +73,8 @@ _BODY_UNREAD = (401, 408, 413, 429)  # perhaps: what follows may not be the next
 _INVALID = _Kind(422, "invalid-parameter", "A parameter is not valid")
 NOT_SERVED = _Kind(501, "not-served", "No such call")
 INTERNAL = _Kind(500, "internal-error", "The service made a mistake")
+NAMES = tuple(kind.name for kind in (*KINDS.values(), _INVALID, NOT_SERVED, INTERNAL))
+"""Of all problems, but for those of HTTP alone, such as not-found."""
 BUG = "This is a bug: report it with the request id, it is in the service's log."
 
 

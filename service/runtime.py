@@ -17,7 +17,7 @@ from service.engine import Check, Engine, Slots, Timing
 from service.metrics import Metrics
 from service.reload import CurrentStore
 from service.settings import Settings
-from service.shadow import Shadow
+from service.shadow import Answered, Shadow
 
 T = TypeVar("T")
 
@@ -59,6 +59,11 @@ class Runtime:
         self.engine.close()
         if self.shadow:
             self.shadow.close()
+
+    async def offer(self, answers: Sequence[Answered]) -> None:
+        """Show them to the shadow, where there is one; a background task that takes no thread."""
+        if self.shadow:
+            self.shadow.offer(answers, self.classifier.store)
 
     async def compute(
         self,

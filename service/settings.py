@@ -74,7 +74,7 @@ class Settings(BaseSettings):
     shadow: ArtifactName | None = Field(
         default=None,
         description="artifact that is measured beside another, such as `mobilenet/int8`: it is "
-        "shown some of the faces that `/predict` has answered",
+        "shown some of the faces that `/predict` and `/v2` have answered",
     )
     shadow_of: ArtifactName | None = Field(
         default=None, description="the other (default: the float32 of the same model)"
@@ -182,6 +182,11 @@ class Settings(BaseSettings):
     @classmethod
     def _upper(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
+
+    @property
+    def grace_seconds(self) -> int:
+        """Time that what was accepted has once the ports close."""
+        return int(self.deadline_seconds) + 5
 
     @field_validator("preload", "api_keys", "cors_origins", mode="before")
     @classmethod

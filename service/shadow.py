@@ -7,12 +7,16 @@ an interpreter of its own, and only where a thread is free; else the comparison 
 import os
 import random
 import threading
+import traceback
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 
 import numpy as np
 import structlog
 
+from emotion.arrays import Pixels, Probabilities
 from emotion.errors import EmotionError, UnknownArtifactError
 from emotion.preprocess import face_tensor
 from emotion.records import ArtifactRecord
@@ -46,6 +50,24 @@ def shadow_pair(
     return primary, shadow
 
 
+@dataclass(frozen=True)
+class Answered:
+    """What an artifact has said of one picture: one row of probabilities for each face.
+
+    ``faces`` are uint8: [128, 128], grey and equalised, or ready tensors [size, size, 3].
+    """
+
+    artifact: ArtifactRecord
+    faces: Sequence[Pixels]
+    probabilities: Sequence[Probabilities]
+
+    @classmethod
+    def of(cls, prediction: Prediction) -> "Answered":
+        """Take over what the library has answered."""
+        rows = [face.probabilities for face in prediction.faces]
+        return cls(prediction.artifact, prediction.image.pixels, rows)
+
+
 class Shadow:
     """Compares; holds neither pictures nor answers longer than one comparison takes."""
 
@@ -67,6 +89,7 @@ class Shadow:
         self._comparing = threading.Lock()
         self._registry: Registry | None = None
         self._failure = ""
+        self._closed = False
 
     @classmethod
     def of(
@@ -76,43 +99,63 @@ class Shadow:
         pair = shadow_pair(settings, store)
         return cls(*pair, settings.shadow_share, engine, metrics) if pair else None
 
-    async def offer(self, prediction: Prediction, store: ModelStore) -> None:
-        """Compare with an answer that was sent, in a share of the cases; returns at once.
+    def offer(self, answers: Sequence[Answered], store: ModelStore) -> None:
+        """Compare with answers that were sent, in a share of the cases; returns at once.
 
         Args:
-            prediction: the answer, of any artifact.
+            answers: those of one request, of any artifact; each picture has its own chance.
             store: where the shadow is taken from.
         """
-        if prediction.artifact.name != self._primary or random.random() >= self._share:  # noqa: S311
+        chosen = [
+            answered
+            for answered in answers
+            if answered.artifact.name == self._primary and random.random() < self._share  # noqa: S311
+        ]
+        if not chosen:
             return
         if not self._engine.has_free_thread or not self._comparing.acquire(blocking=False):
-            self._metrics.dropped("busy")
+            self._metrics.dropped("busy", len(chosen))
             return
-        self._thread.submit(self._compare, prediction, store)
+        self._thread.submit(self._try, chosen, store)
 
     def close(self) -> None:
-        """Finish the comparison under way."""
+        """Finish the comparison of the picture under way."""
+        self._closed = True
         self._thread.shutdown()
 
-    def _compare(self, prediction: Prediction, store: ModelStore) -> None:
+    def _try(self, answers: Sequence[Answered], store: ModelStore) -> None:
+        compared = 0
         try:
             shadow = self._loaded(store)
-            size = shadow.record.input_size
-            rows = shadow.run(np.stack([face_tensor(p, size) for p in prediction.image.pixels]))
-        except EmotionError as error:
-            self._metrics.dropped("failed")
-            if str(error) != self._failure:
-                self._failure = str(error)
-                _log.error("shadow failed", reason=self._failure)
-            return
+            for answered in answers:
+                if self._closed:
+                    break
+                self._compare(answered, shadow)
+                compared += 1
+        except Exception as error:  # nobody else would hear of it
+            self._metrics.dropped("failed", len(answers) - compared)
+            self._tell(error)
         finally:
             self._comparing.release()
+
+    def _compare(self, answered: Answered, shadow: LoadedArtifact) -> None:
+        size = shadow.record.input_size
+        tensors = [f if f.ndim == 3 else face_tensor(f, size) for f in answered.faces]
+        rows = shadow.run(np.stack(tensors))
         faces = []
-        for answer, row in zip(prediction.faces, rows, strict=True):
-            said = FacePrediction(answer.face, row)
-            difference = float(np.abs(answer.probabilities - row).mean())
-            faces.append((answer.emotion, said.emotion, difference))
-        self._metrics.compared(versioned(prediction.artifact), versioned(shadow.record), faces)
+        for said, row in zip(answered.probabilities, rows, strict=True):
+            one, other = (FacePrediction(None, probabilities) for probabilities in (said, row))
+            faces.append((one.emotion, other.emotion, float(np.abs(said - row).mean())))
+        self._metrics.compared(versioned(answered.artifact), versioned(shadow.record), faces)
+
+    def _tell(self, error: Exception) -> None:
+        """Log a failure once, without what others say of it: that could quote a picture."""
+        known = isinstance(error, EmotionError)
+        reason = str(error) if known else type(error).__name__
+        if reason != self._failure:
+            self._failure = reason
+            where = [] if known else traceback.format_tb(error.__traceback__)
+            _log.error("shadow failed", reason=reason, where="".join(where))
 
     def _loaded(self, store: ModelStore) -> LoadedArtifact:
         if self._registry is None or self._registry.store is not store:

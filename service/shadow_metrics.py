@@ -1,7 +1,7 @@
 """What Prometheus is told of a shadow: counts and differences, no answers."""
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
@@ -32,10 +32,12 @@ class ShadowMetrics:
         )
         self._dropped = Counter(
             DROPPED,
-            "Answers that the shadow was to be compared with, and was not.",
+            "Pictures whose answers the shadow was to be compared with, and was not.",
             ("reason",),
             registry=registry,
         )
+        for reason in get_args(Dropped):
+            self._dropped.labels(reason)
 
     def compared(self, primary: str, shadow: str, faces: Iterable[tuple[str, str, float]]) -> None:
         """Count faces: the primary's emotion, the shadow's, and their difference."""
@@ -43,6 +45,6 @@ class ShadowMetrics:
             self._faces.labels(primary, shadow, emotion, shadow_emotion).inc()
             self._difference.labels(primary, shadow).observe(difference)
 
-    def dropped(self, reason: Dropped) -> None:
-        """Count an answer without a comparison."""
-        self._dropped.labels(reason).inc()
+    def dropped(self, reason: Dropped, pictures: int) -> None:
+        """Count the answers to so many pictures, without a comparison."""
+        self._dropped.labels(reason).inc(pictures)

@@ -13,6 +13,7 @@ import httpx
 from benchmarks.server import free_port
 from benchmarks.stores import MODEL, newer, retrained
 from emotion.classifier import CHECKOUT_STORE
+from emotion.remote import RemoteStore
 from emotion.store import ModelStore, publish
 from tests.clients import eventually
 
@@ -111,3 +112,10 @@ def small_store(
     (root / "reports").mkdir(exist_ok=True)
     (root / "reports" / "report.md").write_text(f"# {seed}")
     return root
+
+
+def promoted(remote: RemoteStore, store: Path) -> str:
+    """Push and promote a store; returns its version."""
+    version = remote.push(ModelStore(store)).version
+    remote.promote(version)
+    return version

@@ -13,6 +13,7 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 from ruamel.yaml import YAML
 
+from service.settings import Settings
 from tests.conftest import ROOT
 
 VERSIONS = list(dict.fromkeys(all_versions()))[-3:]  # of Kubernetes: those that are maintained
@@ -34,6 +35,11 @@ MANIFESTS = {
     for path in sorted((ROOT / "deploy" / folder).glob("*.yaml"))
     if path.name != "kustomization.yaml"
 }
+
+
+def longest_end(settings: Settings) -> float:
+    """Seconds from SIGTERM to the end: drained, computed, and uvicorn's own 5."""
+    return settings.drain_seconds + settings.deadline_seconds + 5
 
 
 def faults(document: Document, version: str = VERSIONS[-1]) -> list[str]:

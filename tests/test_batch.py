@@ -3,6 +3,8 @@
 import csv
 import json
 import os
+import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -116,9 +118,18 @@ def test_killed_at_any_moment_it_goes_on(folder: Path, whole: Path, tmp_path: Pa
     other = batch(folder, "--out", out, "--precision", "float32")
     assert other.returncode == 1
     assert "precision=int8" in other.stderr
+    again = Path(shutil.copy(journal, tmp_path / "again.csv.journal"))
     resumed = batch(folder, "--out", out, "--json")
     assert resumed.returncode == 3, resumed.stderr
-    assert json.loads(resumed.stdout)["resumed"]
+    summary = json.loads(resumed.stdout)
+    assert summary["resumed"]
+    assert done <= summary["done_before"] < summary["files"]
+    told = batch(folder, "--out", again.with_suffix("")).stdout
+    first = re.match(r"(\d+) pictures, (\d+) of them before, in ([\d.]+) s \((\d+)/s\)", told)
+    assert first, told
+    files, before, seconds, rate = map(float, first.groups())
+    assert (files, before) == (summary["files"], summary["done_before"])
+    assert rate == pytest.approx((files - before) / seconds, rel=0.1, abs=1)
     assert out.read_bytes() == whole.read_bytes()
     errors = (Path(f"{table}.errors.csv").read_bytes() for table in (out, whole))
     assert len(set(errors)) == 1

@@ -48,7 +48,7 @@ def test_all_faces_of_a_collage(classifier: Classifier, collage: bytes) -> None:
 def test_no_face_is_an_error_or_the_whole_picture(
     classifier: Classifier, no_face_photo: bytes
 ) -> None:
-    with pytest.raises(NoFaceError, match="faces=whole"):
+    with pytest.raises(NoFaceError, match="set faces to whole"):
         classifier.predict(no_face_photo)
     prediction = classifier.predict(no_face_photo, no_face="whole")
     assert prediction.faces[0].face is None

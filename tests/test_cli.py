@@ -12,6 +12,7 @@ from PIL import Image
 from benchmarks.server import free_port
 from emotion import EMOTIONS, Classifier
 from emotion.machine import machine
+from emotion.store import ModelStore
 from tests.command import PHOTO, run
 from tests.conftest import ROOT
 
@@ -43,6 +44,23 @@ def test_models(classifier: Classifier) -> None:
     assert all(r.version in table for r in classifier.store.records)
 
 
+def test_a_store_without_float32_is_a_copy(classifier: Classifier, tmp_path: Path) -> None:
+    listed = json.loads(run("models", "copy", tmp_path, "--precisions", "int8", "--json").stdout)
+    wanted = [record for record in classifier.store.records if record.precision == "int8"]
+    copied = ModelStore(tmp_path)
+    assert [record.name for record in copied.records] == listed
+    assert list(copied.records) == wanted
+    assert copied.detectors == classifier.store.detectors
+    for record in wanted:
+        assert copied.read(record) == classifier.store.read(record)
+    card = copied.card("mobilenet")
+    assert card == f"{classifier.store.card('mobilenet')}\nThis store holds int8 alone.\n"
+    assert copied.card("detector") == classifier.store.card("detector")
+    assert (tmp_path / "reports" / "report.md").is_file()
+    again = run("models", "copy", tmp_path, "--precisions", "int8")
+    assert (again.returncode, "has a store already" in again.stderr) == (1, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "environment", "message"),
     [
@@ -50,6 +68,7 @@ def test_models(classifier: Classifier) -> None:
         (("predict", PHOTO, "--model", "alexnet"), {}, "no artifact alexnet/int8"),
         (("predict", PHOTO), {"EMOTION_STORE": "/nowhere"}, "No model store"),
         (("models", "--store", "/nowhere"), {}, "No model store"),
+        (("models", "copy", "/nowhere", "--precisions", "int4"), {}, "has no artifact in int4"),
         (
             ("predict", PHOTO, "--detector", "caffe", "--detector-dir", "/nowhere"),
             {},

@@ -12,9 +12,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from ruamel.yaml import YAML
 
-from benchmarks.worst_case import worst_case
+from benchmarks.worst_case import memory_limit
 from service.settings import Settings
 from tests.conftest import ROOT
+from tests.manifests import longest_end
 from tests.tools import tool
 
 FILE = ROOT / "docker-compose.yml"
@@ -35,7 +36,7 @@ LOCKS = {
     "requirements-training.lock": PROJECT["project"]["dependencies"] + EXTRAS["training"],
 }
 # made elsewhere; what mounts them is tested where they are
-MADE_ELSEWHERE = {"./model_store", "./runs"}
+MADE_ELSEWHERE = {"./model_store"}
 
 
 def validate(file: Path) -> subprocess.CompletedProcess[str]:
@@ -88,33 +89,86 @@ def test_every_service_can_start(name: str) -> None:
         source, target, *mode = re.sub(r"\$\{.*?\}", "variable", volume).split(":")
         if source.startswith("./") and source not in MADE_ELSEWHERE:
             assert (ROOT / source).exists(), source
-            assert mode == ["ro"]
+            assert mode == ["ro"] or (ROOT / source / ".gitignore").is_file()  # a folder for output
+        elif not source.startswith(("./", "variable")):
+            assert source in COMPOSE["volumes"], source
         if name in ("emotion", "replica"):
-            assert (source, target, mode) == ("./model_store", "/app/model_store", ["ro"])
+            assert (source, target, mode) in (
+                ("./model_store", "/app/model_store", ["ro"]),
+                ("cache", service["environment"]["EMOTION_CACHE_DIR"], []),
+            )
 
 
-def test_a_replica_may_finish_what_it_has_begun() -> None:
-    replica = SERVICES["replica"]
-    drain = float(replica["environment"]["EMOTION_DRAIN_SECONDS"])
-    deadline = Settings.model_fields["deadline_seconds"].default
-    assert int(replica["stop_grace_period"].removesuffix("s")) > drain + deadline + 5
+def settings(name: str) -> Settings:
+    """Those that a service has where the shell sets none."""
+    return Settings(
+        **{
+            variable.removeprefix("EMOTION_").lower(): value
+            for variable, value in SERVICES[name]["environment"].items()
+            if variable.startswith("EMOTION_") and value is not None
+        }
+    )
+
+
+def grace(name: str) -> int:
+    """Seconds that a service has to end."""
+    return int(SERVICES[name]["stop_grace_period"].removesuffix("s"))
+
+
+@pytest.mark.parametrize("name", ["emotion", "replica"])
+def test_a_service_may_finish_what_it_has_begun(name: str) -> None:
+    assert grace(name) > longest_end(settings(name))
+
+
+def test_replicas_end_and_answer_within_the_proxys_times() -> None:
+    chosen = settings("replica")
     proxy = (ROOT / "deploy" / "haproxy" / "haproxy.cfg").read_text()
     every, fall = re.search(r"inter (\d+)ms fall (\d+)", proxy).groups()
-    assert drain > int(every) / 1000 * (int(fall) + 1)
-    assert int(re.search(r"timeout server (\d+)s", proxy)[1]) > deadline
+    assert chosen.drain_seconds > int(every) / 1000 * (int(fall) + 1)
+    seconds = {
+        what: int(re.search(rf"timeout {what} +(\d+)s", proxy)[1])
+        for what in ("connect", "queue", "server")
+    }
+    assert seconds["server"] > chosen.deadline_seconds
+    assert SERVICES["proxy"]["stop_signal"] == "SIGUSR1"
+    assert grace("proxy") > sum(seconds.values())
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_strangers_are_let_in_only_where_that_is_asked_for(name: str) -> None:
+    for port in SERVICES[name].get("ports", []):
+        assert port.startswith(("127.0.0.1:", "${EMOTION_BIND:-127.0.0.1}:"))
+    if name in ("emotion", "replica"):  # taken from the shell, where it has them
+        environment = SERVICES[name]["environment"]
+        assert environment["EMOTION_API_KEYS"] is environment["EMOTION_METRICS_OPEN"] is None
 
 
 @pytest.mark.parametrize("name", ["emotion", "replica"])
 def test_the_worst_case_fits_into_the_memory(name: str) -> None:
-    settings = Settings(
-        **{
-            variable.removeprefix("EMOTION_").lower(): value
-            for variable, value in SERVICES[name]["environment"].items()
-            if variable.startswith("EMOTION_")
-        }
-    )
     limit = int(SERVICES[name]["mem_limit"].removesuffix("g")) * 2**30
-    assert worst_case(settings) <= limit
+    assert limit == memory_limit(settings(name))
+
+
+def test_the_image_has_a_cache_that_its_user_may_write() -> None:
+    """A named volume takes its owner from the image's directory."""
+    text = (ROOT / "Dockerfile").read_text().rpartition("\nFROM ")[2]
+    user, group = re.search(r"^USER (\d+):(\d+)", text, re.MULTILINE).groups()
+    cache = SERVICES["emotion"]["environment"]["EMOTION_CACHE_DIR"]
+    made = f"install --directory --owner={user} --group={group} {cache}\n"
+    assert made in text.partition("USER")[0]
+
+
+def test_images_are_built_from_locked_packages_alone() -> None:
+    """What is built from source would else fetch what builds it, unlocked."""
+    commands = (ROOT / "Dockerfile").read_text().replace("\\\n", " ").replace("&&", "\nRUN")
+    built = re.findall(r"^ *RUN +pip wheel .*", commands, re.MULTILINE)
+    assert len(built) == 3
+    assert all("--no-build-isolation" in command for command in built)
+    installed = re.findall(r"^ *RUN +pip .*install .*", commands, re.MULTILINE)
+    assert len(installed) == 3
+    for command in installed:
+        assert "--no-binary" not in command
+        assert "--no-index" in command or "--only-binary :all:" in command
 
 
 def test_clients_behind_the_proxy_are_told_apart() -> None:

@@ -16,6 +16,7 @@ from tests.conftest import ROOT
 ALERTS = ROOT / "deploy" / "alerts.yml"
 DASHBOARD = json.loads((ROOT / "deploy" / "grafana-dashboard.json").read_text())
 EXPRESSIONS = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
+UP = 'up{job="emotion",instance="i"}'
 SUFFIXES = re.compile(r"_(total|bucket|sum|count)$")  # of samples, not of the metric
 promtool = pytest.mark.skipif(
     shutil.which("promtool") is None, reason="promtool (Debian: prometheus) is not installed"
@@ -63,28 +64,52 @@ def test_the_alerts_about_load_know_every_route_that_computes(tmp_path: Path) ->
         {"series": f'{bucket},le="5"}}', "values": "0+60x30"},
         {"series": f'{bucket},le="+Inf"}}', "values": "0+60x30"},
     ]
-    firing = "count by (alertname) (ALERTS{alertstate='firing'})"
-    tests = {
-        "rule_files": [str(ALERTS)],
-        "tests": [
+    check_firing({"EmotionOverloaded", "EmotionSlow"}, "25m", series, tmp_path)
+
+
+@promtool
+@pytest.mark.parametrize(
+    ("counter", "alert"),
+    [
+        ('emotion_problems_total{problem="internal-error",instance="i"}', "EmotionInternalErrors"),
+        ('emotion_store_reloads_total{outcome="refused",instance="i"}', "EmotionStoreRefused"),
+    ],
+)
+def test_the_first_event_after_a_start_fires(counter: str, alert: str, tmp_path: Path) -> None:
+    answered = 'emotion_requests_total{method="POST",status="500",instance="i",route="/predict"}'
+    series = [
+        {"series": counter, "values": "0 0 0 1x7"},
+        {"series": answered, "values": "_ _ _ 1x7"},  # not there before the first
+    ]
+    check_firing(set(), "2m", series, tmp_path)
+    check_firing({alert}, "4m", series, tmp_path)
+
+
+@promtool
+@pytest.mark.parametrize("up", ["0x10", "1 stale", "_x10"])
+def test_a_target_that_is_down_or_gone_fires(up: str, tmp_path: Path) -> None:
+    check_firing({"EmotionServiceDown"}, "5m", [{"series": UP, "values": up}], tmp_path)
+
+
+def check_firing(alerts: set[str], at: str, series: list[dict[str, str]], tmp_path: Path) -> None:
+    """Check which alerts fire then; the service is up unless the series say otherwise."""
+    if UP not in [given["series"] for given in series]:
+        series = [{"series": UP, "values": "1x30"}, *series]
+    test = {
+        "interval": "1m",
+        "input_series": series,
+        "promql_expr_test": [
             {
-                "interval": "1m",
-                "input_series": series,
-                "promql_expr_test": [
-                    {
-                        "expr": firing,
-                        "eval_time": "25m",
-                        "exp_samples": [
-                            {"labels": f'{{alertname="{name}"}}', "value": 1}
-                            for name in ("EmotionOverloaded", "EmotionSlow")
-                        ],
-                    }
+                "expr": "count by (alertname) (ALERTS{alertstate='firing'})",
+                "eval_time": at,
+                "exp_samples": [
+                    {"labels": f'{{alertname="{name}"}}', "value": 1} for name in sorted(alerts)
                 ],
             }
         ],
     }
     path = tmp_path / "tests.yml"
-    path.write_text(json.dumps(tests))
+    path.write_text(json.dumps({"rule_files": [str(ALERTS)], "tests": [test]}))
     done = subprocess.run(
         ["promtool", "test", "rules", path], capture_output=True, text=True, timeout=60
     )

@@ -1,5 +1,6 @@
 """README.md and docs/: every command runs, every generated part is current, every link leads on."""
 
+import json
 import os
 import re
 import shlex
@@ -43,13 +44,14 @@ def covered() -> list[Command]:
         *those(".venv/bin/python -m cluster", ""),
         *those(".venv/bin/pip ", "long"),
         *those("RAY_", "ray"),
-        *those(".venv/bin/serve ", "ray"),
+        *those(".venv/bin/ray ", "ray"),
         *those("make ", "", "train", "long"),
         *those("EMOTION_", "serve"),
         *those("docker ", "docker"),
+        *those("EMOTION_", "docker"),
         *those("kubectl ", "cluster"),
         *those(".venv/bin/python -m benchmarks.capacity", ""),
-        *those("export ", "", "train", "long", "store"),
+        *those("export ", "", "train", "long", "store", "docker"),
     ]
 
 
@@ -115,16 +117,35 @@ def test_extras_exist() -> None:
         assert extra in project["optional-dependencies"]
 
 
-@pytest.mark.parametrize(
-    "command", those("RAY_", "ray") + those(".venv/bin/serve ", "ray"), ids=str
-)
+@pytest.mark.parametrize("command", those("RAY_", "ray") + those(".venv/bin/ray ", "ray"), ids=str)
 def test_ray_commands_are_spelled_right(command: Command) -> None:
+    if " start " in command.line or "serve deploy" in command.line:
+        assert "RAY_AUTH_MODE=token" in command.line  # else Ray lets everybody in
     words = [word for word in shlex.split(command.line) if not word.startswith("RAY_")]
     program = Path(sys.executable).with_name(Path(words[0]).name)
     help_of = [program, words[1], "--help"]
     done = subprocess.run(help_of, capture_output=True, text=True, check=True, timeout=60)
     assert all(word in done.stdout for word in words if word.startswith("--")), command
     assert all((ROOT / word).is_file() for word in words if word.endswith(".yaml")), command
+
+
+def test_ray_starts_nothing_without_its_token(tmp_path: Path) -> None:
+    program = Path(sys.executable).with_name("ray")
+    environment = os.environ | {"HOME": str(tmp_path), "RAY_USAGE_STATS_ENABLED": "0"}
+
+    def ray(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [program, *words], env=environment, capture_output=True, text=True, timeout=60
+        )
+
+    made = ray("get-auth-token", "--generate")
+    kept = tmp_path / ".ray" / "auth_token"
+    assert made.stdout == kept.read_text() != ""
+    kept.unlink()
+    environment["RAY_AUTH_MODE"] = "token"
+    refused = ray("start", "--head")
+    assert refused.returncode != 0
+    assert "no authentication token was found" in refused.stderr
 
 
 @pytest.mark.parametrize("command", those("make ", "", "train", "long"), ids=str)
@@ -149,10 +170,16 @@ def test_settings_that_a_page_sets_are_taken(command: Command, tmp_path: Path) -
         pass
 
 
-@pytest.mark.parametrize("command", those("docker ", "docker"), ids=str)
+@pytest.mark.parametrize(
+    "command", those("docker ", "docker") + those("EMOTION_", "docker"), ids=str
+)
 def test_docker_commands_are_spelled_right(command: Command) -> None:
+    compose = (ROOT / "docker-compose.yml").read_text()
     for part in command.line.split("&&"):
         words = shlex.split(part)
+        while "=" in words[0]:
+            name = words.pop(0).partition("=")[0]
+            assert f"${{{name}:-" in compose or f" {name}:" in compose, name
         assert words[1] in ("build", "run", "compose")
         if shutil.which("docker") is None:
             pytest.skip("docker is not installed")
@@ -160,7 +187,8 @@ def test_docker_commands_are_spelled_right(command: Command) -> None:
         done = subprocess.run(["docker", *verb, "--help"], capture_output=True, text=True)
         if f"docker {' '.join(verb)}" not in done.stdout:
             pytest.skip("this docker has no compose plugin")
-        options = {word.partition("=")[0] for word in words[2:] if word.startswith("-")}
+        own = words[2 : words.index("training") if "training" in words else None]
+        options = {word.partition("=")[0] for word in own if word.startswith("-")}
         assert all(re.search(rf"(^|\s){option}\b", done.stdout) for option in options)
     assert (ROOT / "Dockerfile").is_file()
     assert (ROOT / "docker-compose.yml").is_file()
@@ -251,6 +279,26 @@ def test_the_picture_of_the_pipeline_is_current() -> None:
     drawn = pipeline.draw()
     assert without_pixels(drawn) == without_pixels(pipeline.PICTURE.read_text()), "run `make docs`"
     assert drawn.count("<image") == 6
+
+
+@pytest.mark.parametrize(
+    ("busy", "requests", "said"),
+    [
+        (0.1, 10, "**A trial run, not a measurement:** 10 requests a point are too few. "),
+        (2.0, 1000, "**A trial run, not a measurement:** 2.0 processes a core were running"),
+        (0.1, 1000, "The machine was quiet before."),
+    ],
+)
+def test_a_trial_run_is_no_measurement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, busy: float, requests: int, said: str
+) -> None:
+    report = json.loads(deploy.CURVES.read_text()) | {"load_per_core_before": busy}
+    report["points"] = [point | {"requests": requests} for point in report["points"]]
+    (tmp_path / "curves.json").write_text(json.dumps(report))
+    monkeypatch.setattr(deploy, "CURVES", tmp_path / "curves.json")
+    text = deploy.curves()
+    assert said in text
+    assert ("plan with none" in text) == ("trial" in said)
 
 
 def test_the_curves_are_drawn_from_their_numbers(tmp_path: Path) -> None:

@@ -4,11 +4,15 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
 import pytest
+from playwright.sync_api import Browser, Error
 
 from benchmarks.server import Server
 from tests.conftest import ROOT, StartServer
@@ -104,3 +108,37 @@ def test_many_pictures_through_a_busy_service(
     gone = run(busy, *command, "nowhere.jpg", pictures[0])
     assert (gone.returncode, gone.stdout) == (1, f"{pictures[0]} happy\n")
     assert "nowhere.jpg" in gone.stderr
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[str]:
+    """The examples on a web server of their own: another origin than the service's."""
+    handler = partial(SimpleHTTPRequestHandler, directory=str(ROOT / "examples"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as site:
+        threading.Thread(target=site.serve_forever).start()
+        yield f"http://127.0.0.1:{site.server_port}"
+        site.shutdown()
+
+
+ASK = """async ([address, count, options]) => {
+  const { predict } = await import("/predict.mjs");
+  const photo = await (await fetch("/astronaut.jpg")).blob();
+  const asked = Array.from({ length: count }, () => predict(photo, address, options));
+  return (await Promise.all(asked)).map((faces) => faces[0].emotion);
+}"""
+
+
+def test_a_browser_on_another_origin(
+    browser: Browser, elsewhere: str, start_server: StartServer, small_server: Server
+) -> None:
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(elsewhere)
+        tight = {"threads": 1, "max_waiting": 0, "preload": "mobilenet/int8"}
+        with start_server(cors_origins=elsewhere, **tight) as allowing:
+            assert page.evaluate(ASK, [allowing.url, PICTURES, {}]) == ["happy"] * PICTURES
+            assert refused(allowing) > 0
+            with pytest.raises(Error, match="no artifact alexnet"):
+                page.evaluate(ASK, [allowing.url, 1, {"query": "model=alexnet"}])
+        with pytest.raises(Error, match="TypeError"):  # no connection, or none that is allowed
+            page.evaluate(ASK, [small_server.url, 1, {"tries": 2}])

@@ -102,6 +102,7 @@ def test_the_image_holds_what_serves_alone(files: Path) -> None:
     assert {"emotion", "service", "ai_edge_litert", "cv2"} <= names
     assert not names & {"training", "tests", "tensorflow", "keras", "pip", "setuptools", "pytest"}
     assert sorted(path.name for path in (files / "app").iterdir()) == [".venv", "model_store"]
+    assert (files / "cache").stat().st_uid == 10001  # whose volume it becomes
 
 
 def test_the_image_serves_and_drains(

@@ -1,10 +1,17 @@
 """What Prometheus sees of a live service."""
 
+import re
+
 import httpx
 import pytest
 
+from service.problems import KINDS
 from tests.conftest import StartServer
 from tests.observed import sample, scrape
+from tests.test_deploy import ALERTS
+
+LABEL = re.compile(r'(\w+)="([^"]*)"')
+PROBLEMS = "emotion_problems_total"
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -48,6 +55,20 @@ def test_an_explanation_is_counted_as_a_prediction_is(
         artifact = {"model": "mobilenet", "precision": "int8"}
         assert sample(url, "emotion_inference_seconds_count", **artifact) == 1
         assert sample(url, "emotion_confidence_count", **artifact) == 1
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_is_alerted_on_is_counted_from_zero(start_server: StartServer, workers: int) -> None:
+    """Prometheus sees no increase where a series begins with its first event."""
+    counters = re.findall(r"(?:increase|rate)\((emotion_\w+_total)(.*?)\[", ALERTS.read_text())
+    wanted = {(name, frozenset(LABEL.findall(labels))) for name, labels in counters}
+    wanted -= {("emotion_requests_total", frozenset())}  # which any request begins
+    with start_server(preload="none", workers=workers) as server:
+        served = scrape(server.url)
+    assert len(wanted) > 6
+    assert {series: served.get(series) for series in wanted} == dict.fromkeys(wanted, 0)
+    problems = {dict(labels)["problem"] for name, labels in served if name == PROBLEMS}
+    assert {kind.name for kind in KINDS.values()} < problems
 
 
 def test_no_client_can_add_series(start_server: StartServer) -> None:

@@ -1,5 +1,6 @@
 """The notebook runs from its first cell to its last, and is committed without outputs."""
 
+import json
 import re
 import subprocess
 import sys
@@ -50,6 +51,17 @@ def test_three_precisions_agree_on_the_example(executed: list[nbformat.NotebookN
 def test_figures_are_drawn(executed: list[nbformat.NotebookNode]) -> None:
     kinds = [kind for cell in executed for o in cell.outputs for kind in o.get("data", {})]
     assert kinds.count("image/png") == 4
+
+
+def test_the_kernel_it_asks_for_can_be_installed(tmp_path: Path) -> None:
+    told = "".join(nbformat.read(NOTEBOOK, 4).cells[0].source)
+    (command,) = re.findall(r"^ +\.venv/bin/python (-m ipykernel install .*)$", told, re.MULTILINE)
+    name = command.split()[-1]
+    assert f"the kernel *{name}*" in told
+    words = command.replace("--user", f"--prefix {tmp_path}").split()
+    subprocess.run([sys.executable, *words], check=True, capture_output=True, timeout=60)
+    spec = json.loads((tmp_path / f"share/jupyter/kernels/{name}/kernel.json").read_text())
+    assert Path(spec["argv"][0]) == Path(sys.executable)
 
 
 def test_it_is_committed_without_outputs() -> None:

@@ -1,13 +1,16 @@
 """The Open Inference Protocol over gRPC: tritonclient, unchanged, at a live service."""
 
 import asyncio
+import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
+from pathlib import Path
 
 import grpc
 import httpx
@@ -421,6 +424,74 @@ def test_sigterm_under_load_loses_nothing_that_was_accepted(
     # who came as the port closed was not accepted
     assert set(refused) <= {"UNAVAILABLE", "CANCELLED"}
     assert "Traceback" not in server.log.read_text()
+
+
+def test_both_ports_close_at_once_and_within_the_same_time(
+    start_server: StartServer, photo: bytes
+) -> None:
+    """A stalled upload holds HTTP, a stalled call holds gRPC; a slow one is answered."""
+    port = free_port()
+    go_on, leave = threading.Event(), threading.Event()
+    asked = request([1], {"bytes_contents": [photo]})
+
+    def late(event: threading.Event) -> Iterator[bytes]:
+        event.wait(60)
+        yield asked
+
+    limits = {"deadline_seconds": 2, "upload_seconds": 60, "drain_seconds": 0.5}
+    with (
+        start_server(grpc_port=port, preload="mobilenet/int8", **limits) as server,
+        grpc.insecure_channel(f"127.0.0.1:{port}") as channel,
+        socket.create_connection(("127.0.0.1", httpx.URL(server.url).port)) as stalled,
+    ):
+        infer = channel.stream_unary(f"{SERVICE}ModelInfer")
+        slow, held = (infer.future(late(event), timeout=60) for event in (go_on, leave))
+        stalled.sendall(b"POST /predict HTTP/1.1\r\nHost: h\r\nContent-Type: image/png\r\n")
+        stalled.sendall(b"Content-Length: 99\r\n\r\n")
+        eventually(lambda: sample(server.url, "emotion_uploads") == 3)
+        server.process.send_signal(signal.SIGTERM)
+        start = time.monotonic()
+        time.sleep(1)  # the ports are closed, what was accepted goes on
+        assert server.process.poll() is None
+        new = grpc.insecure_channel(f"127.0.0.1:{port}").unary_unary(f"{SERVICE}ServerReady")
+        for ask in (channel.unary_unary(f"{SERVICE}ServerReady"), new):
+            with pytest.raises(grpc.RpcError) as refused:
+                ask(b"", timeout=0.5)
+            assert refused.value.code() is grpc.StatusCode.UNAVAILABLE  # type: ignore[attr-defined]
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"{server.url}/readyz")
+        go_on.set()
+        assert messages.ModelInferResponse.FromString(slow.result(20)).model_name == "mobilenet"
+        server.process.wait(60)
+        took = time.monotonic() - start
+        leave.set()
+        assert held.exception(20) is not None
+    assert took < 0.5 + 2 + 5 + 2  # the last for a busy machine
+
+
+def test_a_port_that_is_taken_is_refused_with_a_sentence(store: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for workers in ("1", "2"):
+            done = subprocess.run(
+                [sys.executable, "-m", "service"],
+                env=os.environ
+                | {
+                    "EMOTION_GRPC_PORT": str(port),
+                    "EMOTION_HOST": "127.0.0.1",
+                    "EMOTION_PORT": str(free_port()),
+                    "EMOTION_STORE": str(store),
+                    "EMOTION_WORKERS": workers,
+                },
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                timeout=60,
+            )
+            assert done.returncode == 1
+            (line,) = done.stderr.splitlines()
+            assert line.startswith(f"error: EMOTION_GRPC_PORT={port}: Address already in use")
+            assert done.stdout == ""
 
 
 def test_without_the_extra_the_port_is_refused_with_a_sentence() -> None:

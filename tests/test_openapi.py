@@ -3,16 +3,19 @@
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from docs.generate import answers
+from docs.generate.requests import PICTURE, TENSOR, infer_requests, shortened
 from service.app import create_app
 from service.oip.errors import BadInferenceError
 from service.openapi_examples import FILE, Examples, recorded
 from service.problems import KINDS
 from service.settings import Settings
+from tests.conftest import Server
 
 DOCUMENT = create_app(Settings(preload="none")).openapi()
 METHODS = ("get", "post", "put", "delete")
@@ -44,6 +47,34 @@ def test_every_answer_has_examples_of_its_schema(name: str, content: dict[str, A
     schema = {"components": DOCUMENT["components"], **content["schema"]}
     for example in content["examples"].values():
         Draft202012Validator(schema).validate(example["value"])
+
+
+def json_requests() -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, operations in DOCUMENT["paths"].items():
+        body = operations.get("post", {}).get("requestBody", {})
+        if content := body.get("content", {}).get("application/json"):
+            yield path, content
+
+
+@pytest.mark.parametrize(("path", "content"), list(json_requests()))
+def test_every_json_request_has_examples_of_its_schema(path: str, content: dict[str, Any]) -> None:
+    schema = {"components": DOCUMENT["components"], **content["schema"]}
+    examples = [example["value"] for example in content["examples"].values()]
+    assert {example["inputs"][0]["name"] for example in examples} == {"image", "pixels"}, path
+    for example in examples:
+        Draft202012Validator(schema).validate(example)
+
+
+def test_a_live_service_answers_the_example_requests(small_server: Server) -> None:
+    """As they were sent; what is shown of them differs only where it says that it is cut."""
+    committed = recorded().requests[f"POST {answers.MODEL}/infer"]
+    infer = f"{small_server.url}/v2/models/mobilenet/infer"
+    for shows, request in infer_requests().items():
+        assert httpx.post(infer, json=request).raise_for_status().json()["outputs"]
+        assert committed[shows].keys() == request.keys()
+    shown = httpx.post(infer, json=committed[PICTURE]).raise_for_status().json()["outputs"]
+    assert {output["name"]: output["data"] for output in shown}["emotion"] == ["happy"]
+    assert committed[TENSOR] == shortened(infer_requests()[TENSOR])
 
 
 def test_every_problem_has_an_example() -> None:

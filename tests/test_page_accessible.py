@@ -5,15 +5,33 @@ import json
 import os
 from pathlib import Path
 
+import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from emotion.classifier import CHECKOUT_STORE
+from emotion.store import ModelStore
 from tests.browser import DESKTOP, PHONE, Open, try_example
-from tests.conftest import Server
+from tests.conftest import ROOT, Server
+
+SHOWN = "artifacts.json"  # beside the screenshots: which artifacts they show
+IMAGES = ROOT / "docs" / "images"
+
+
+def versions() -> dict[str, str]:
+    return {record.name: record.version for record in ModelStore(CHECKOUT_STORE).records}
+
+
+@pytest.mark.skipif(not (IMAGES / SHOWN).exists(), reason="it is written with the next screenshots")
+def test_the_screenshots_are_of_the_artifacts_in_the_store() -> None:
+    shown = json.loads((IMAGES / SHOWN).read_text())
+    assert shown == versions(), "SCREENSHOTS=docs/images pytest tests/test_page_accessible.py"
 
 
 def test_accessible_in_every_state(open_page: Open, server: Server) -> None:
     page = open_page(url=server.url, refused=(422,))
+    if folder := os.environ.get("SCREENSHOTS"):
+        (Path(folder) / SHOWN).write_text(json.dumps(versions(), indent=1) + "\n")
     check(page)
     try_example(page, "Three faces")
     check(page, name="page")

@@ -5,17 +5,26 @@ import time
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
+import structlog
+import tritonclient.http as httpclient
 
+from benchmarks.server import free_port
 from emotion import Classifier
 from emotion.agreement import Agreement
 from emotion.classifier import CHECKOUT_STORE
 from emotion.preprocess import face_tensor
+from service.engine import Engine
+from service.metrics import Metrics
 from service.settings import Settings
+from service.shadow import Answered, Shadow
 from tests.clients import eventually
 from tests.conftest import Server, StartServer
 from tests.observed import sample, scrape
 from tests.test_cli import run
+from tests.test_oip_clients import image_array
+from tests.triton_grpc import triton
 
 PRIMARY, SHADOW, WRONG = "mobilenet/float32", "mobilenet/int8", "vgg16/int8"
 BOTH = {"preload": f"{PRIMARY},{SHADOW}", "shadow_share": 1}
@@ -75,6 +84,73 @@ def test_int8_is_measured_beside_float32_and_changes_no_answer(
     assert told == {pair: [*zip(one, other, strict=True)].count(pair) for pair in told}
     assert sum(told.values()) == 12
     assert "probabilities" not in log
+
+
+def test_answers_of_the_inference_protocol_are_compared_too(
+    start_server: StartServer, crops: list[bytes], classifier: Classifier
+) -> None:
+    """Pictures and ready tensors, over HTTP and gRPC: each of a batch counts."""
+    port = free_port()
+    pictures = crops[:3]
+    images = image_array(*pictures, binary=True)
+    record = classifier.store.record(*PRIMARY.split("/"))
+    looks = [classifier.look(p, faces="whole").pixels[0] for p in pictures]
+    pixels = np.stack([face_tensor(look, record.input_size) for look in looks])
+    over_http, over_grpc = httpclient.InferenceServerClient, triton.InferenceServerClient
+    with start_server(shadow=SHADOW, grpc_port=port, **BOTH) as server:
+        for number, (connect, address, kind, array) in enumerate(
+            (connect, address, kind, array)
+            for connect, address, kind in (
+                (over_http, server.url.removeprefix("http://"), httpclient.InferInput),
+                (over_grpc, f"127.0.0.1:{port}", triton.InferInput),
+            )
+            for array in (images, pixels)
+        ):
+            name, datatype = ("image", "BYTES") if array is images else ("pixels", "UINT8")
+            given = kind(name, list(array.shape), datatype).set_data_from_numpy(array)
+            with connect(address) as client:
+                for precision in ("float32", "int8"):  # the second is not the primary's
+                    client.infer(
+                        "mobilenet",
+                        [given],
+                        model_version=precision,
+                        parameters={"faces": "whole"} if array is images else None,
+                    )
+            eventually(lambda n=number: shadow(server)["compared"] == 3 * (n + 1))
+        time.sleep(0.2)
+        found = shadow(server)
+    assert found["compared"] == 12
+    assert found["mean_difference"] == pytest.approx(differences(classifier, pictures), abs=1e-6)
+    assert found["dropped"] == {"busy": 0, "failed": 0}
+
+
+def test_whatever_fails_in_a_comparison_is_counted_and_logged_without_the_picture(
+    classifier: Classifier, photo: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metrics = Metrics()
+    engine = Engine(threads=1, max_waiting=0, deadline_seconds=1)
+    settings = Settings(shadow=SHADOW, shadow_of=PRIMARY, shadow_share=1)
+    watched = Shadow.of(settings, classifier.store, engine, metrics.shadow)
+    assert watched
+
+    def fail(face: object, _: int) -> None:
+        raise ValueError(face)
+
+    monkeypatch.setattr("service.shadow.face_tensor", fail)
+    answers = [Answered.of(classifier.predict(photo, *PRIMARY.split("/")))] * 2
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(2):
+            watched.offer(answers, classifier.store)
+            eventually(lambda: not watched._comparing.locked())
+    watched.close()
+    engine.close()
+    dropped = metrics.samples("emotion_shadow_dropped_total")
+    assert {labels["reason"]: n for _, labels, n in dropped} == {"busy": 0, "failed": 4}
+    (line,) = logs
+    assert (line["event"], line["reason"]) == ("shadow failed", "ValueError")
+    assert "face_tensor" in line["where"]
+    assert "array" not in str(line)
+    assert str(answers[0].faces[0]) not in str(line)
 
 
 def version(classifier: Classifier, artifact: str) -> str:

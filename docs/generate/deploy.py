@@ -7,10 +7,13 @@ from benchmarks.costs import QUIET
 from benchmarks.curves import LEAST_REQUESTS
 from benchmarks.server import ROOT
 from emotion.classifier import CHECKOUT_STORE
+from emotion.records import PRECISIONS
 from emotion.store import ModelStore
 from training.tables import markdown_table, size_table
 
-CURVES = ROOT / "benchmarks" / "results" / "curves.json"
+RESULTS = ROOT / "benchmarks" / "results"
+CURVES = RESULTS / "curves.json"
+LESSER_CPUS = RESULTS / "lesser_cpus.json"
 
 
 def artifacts() -> str:
@@ -51,6 +54,26 @@ def detectors() -> str:
     )
 
 
+def lesser_cpus() -> str:
+    """What each kind of CPU makes of the detectors and networks, against Caffe or float32."""
+    report: dict[str, Any] = json.loads(LESSER_CPUS.read_text())
+    kinds: dict[str, dict[str, float]] = report["milliseconds"]
+    names = list(next(iter(kinds.values())))
+    rows = [(name, *(_spent(spent, name) for spent in kinds.values())) for name in names]
+    head = ("ms, and times as fast as Caffe or float32", *kinds)
+    return f"On {report['machine']}, {report['date']}, one thread.\n\n{markdown_table(head, rows)}"
+
+
+def _spent(spent: dict[str, float], name: str) -> str:
+    model, _, precision = name.partition("/")
+    reference = (
+        f"{model}/float32" if precision in PRECISIONS else name.partition(", ")[0] + ", caffe"
+    )
+    if reference == name or reference not in spent:
+        return f"{spent[name]:.1f}"
+    return f"{spent[name]:.1f} ({spent[reference] / spent[name]:.1f}x)"
+
+
 def curves() -> str:
     """Every measured point, an axis a table, and the picture."""
     report: dict[str, Any] = json.loads(CURVES.read_text())
@@ -79,12 +102,22 @@ def curves() -> str:
 
 
 def _warning(busy: float, requests: int) -> str:
-    if busy < QUIET and requests >= LEAST_REQUESTS:
+    reasons = []
+    if requests < LEAST_REQUESTS:
+        reasons.append(f"{requests} requests a point are too few")
+    if busy >= QUIET:
+        reasons.append(f"{busy:.1f} processes a core were running before")
+    if not reasons:
         return "The machine was quiet before."
     return (
-        f"**A trial run, not a measurement:** {requests} requests a point, and {busy:.1f} "
-        "processes a core were running before. Run `make curves` on a quiet machine."
+        f"**A trial run, not a measurement:** {', and '.join(reasons)}. Its figures are noise, and "
+        "contradict what is said below them: plan with none. Run `make curves` on a quiet machine."
     )
 
 
-BLOCKS = {"artifacts": artifacts, "detectors": detectors, "curves": curves}
+BLOCKS = {
+    "artifacts": artifacts,
+    "detectors": detectors,
+    "lesser cpus": lesser_cpus,
+    "curves": curves,
+}

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from benchmarks.server import ROOT
-from docs.generate import capacity, deploy, pipeline, scale, snippets, study
+from docs.generate import capacity, deploy, pipeline, readme, scale, snippets, study
 from docs.generate.blocks import Block, fill
 
 _DOCS = ROOT / "docs"
 PAGES: dict[Path, dict[str, Block]] = {
+    ROOT / "README.md": readme.BLOCKS,
     _DOCS / "study.md": study.BLOCKS,
     _DOCS / "pipeline.md": pipeline.BLOCKS,
     _DOCS / "deploy.md": deploy.BLOCKS,

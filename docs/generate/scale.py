@@ -1,4 +1,4 @@
-"""The numbers of docs/scale.md: from what benchmarks/ray_serve.py and ray_batch.py wrote."""
+"""The numbers of docs/scale.md: from what bench.py, ray_serve.py and ray_batch.py wrote."""
 
 import json
 from typing import Any
@@ -8,6 +8,18 @@ from training.tables import markdown_table
 
 RESULTS = ROOT / "benchmarks" / "results"
 QUIET = 0.3  # processes a core
+
+
+def one_machine() -> str:
+    """The most that one machine answered, with whatever number of clients."""
+    report = _read("bench.json")
+    rates = [
+        figure["value"] for figure in report["figures"] if figure["what"].endswith("requests/s")
+    ]
+    return (
+        f"One machine answered {max(rates):.0f} pictures a second at most "
+        f"({report['machine']}, {report['date']})."
+    )
 
 
 def layouts() -> str:
@@ -72,4 +84,4 @@ def _where(report: dict[str, Any]) -> str:
     return f"On {report['machine']}, {report['date']}, {quiet}"
 
 
-BLOCKS = {"layouts": layouts, "job": job}
+BLOCKS = {"one machine": one_machine, "layouts": layouts, "job": job}

@@ -6,7 +6,13 @@ from functools import partial
 from benchmarks.server import ROOT
 
 _LANGUAGES = {".sh": "sh", ".py": "python", ".mjs": "js"}
-_FILES = ("examples/curl.sh", "examples/predict.py", "examples/many.py", "examples/many.mjs")
+_FILES = (
+    "examples/curl.sh",
+    "examples/predict.py",
+    "examples/many.py",
+    "examples/predict.mjs",
+    "examples/many.mjs",
+)
 
 
 def _show(name: str) -> str:

@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 
 from docs.generate.layer import Layer, first_convolution
+from docs.generate.parts import parts
 from emotion.classifier import CHECKOUT_STORE
 from emotion.store import ModelStore
 from training import tables
@@ -65,6 +66,29 @@ def sizes() -> str:
     return f"{tables.size_table(records)}\nThe network alone, one image, one thread, on {machine}."
 
 
+def contents() -> str:
+    """What the bytes of each artifact are, where its float32 ships too."""
+    store = ModelStore(CHECKOUT_STORE)
+    whole = {r.model: r.bytes for r in store.records if r.precision == "float32"}
+    rows = []
+    for record in store.records:
+        if record.model not in whole:
+            continue
+        found = parts(store, record)
+        each = (found.weights, found.scales, found.biases, found.graph)
+        rows.append(
+            (
+                record.model,
+                record.precision,
+                *(f"{size / 1e6:.2f} MB" for size in each),
+                f"{found.weights / whole[record.model]:.3f}",
+                f"{record.bytes / whole[record.model]:.3f}",
+            )
+        )
+    head = ("model", "precision", "weights", "scales", "int32 biases", "graph")
+    return tables.markdown_table((*head, "weights, of float32", "all, of float32"), rows)
+
+
 def per_class() -> str:
     """Which classes quantization costs."""
     return tables.recall_table(_scores("subject10"))
@@ -105,6 +129,7 @@ BLOCKS = {
     "ours": ours,
     "figures": figures,
     "sizes": sizes,
+    "contents": contents,
     "per class": per_class,
     "layer": layer,
 }

@@ -108,6 +108,7 @@ def batch(
     journal = _open_journal(out, settings, overwrite)
     try:
         _fill(journal, folder)
+        before = journal.counts()[1] if journal.resumed else 0
         with _progress() as progress:
             _run(journal, folder, classifier, settings, threads, progress)
         rows = write_tables(journal, out, named)
@@ -134,6 +135,7 @@ def batch(
         "output": str(out),
         "errors": str(errors_file(out)) if failed else None,
         "resumed": journal.resumed,
+        "done_before": before,
         "seconds": round(time.perf_counter() - start, 3),
     }
     _report(summary, setup.as_json)
@@ -195,9 +197,10 @@ def _report(summary: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print(json.dumps(summary))
         return
-    speed = summary["files"] / summary["seconds"]
+    files, before, seconds = (summary[name] for name in ("files", "done_before", "seconds"))
+    resumed = f", {before:,} of them before," if before else ""
     print(
-        f"{summary['files']:,} pictures in {summary['seconds']:.1f} s ({speed:,.0f}/s), "
+        f"{files:,} pictures{resumed} in {seconds:.1f} s ({(files - before) / seconds:,.0f}/s), "
         f"{summary['rows']:,} rows: {printable(summary['output'])}"
     )
     if summary["failed"]:

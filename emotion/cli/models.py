@@ -1,6 +1,7 @@
 """``emotion models``: what a store holds; and, of a store elsewhere, what it is to hold."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -10,15 +11,18 @@ from rich.table import Table
 from emotion.classifier import CHECKOUT_STORE
 from emotion.cli import options as o
 from emotion.cli.show import show, title
+from emotion.errors import StoreError, UnknownArtifactError
 from emotion.labels import EMOTIONS
+from emotion.names import split
 from emotion.preprocess import PIPELINE
 from emotion.records import ArtifactRecord
-from emotion.remote import RemoteStore, is_url, pull
+from emotion.remote import RemoteStore, is_url, open_store, pull
 from emotion.remote.records import CHANNEL, Channel
 from emotion.remote.store import short
-from emotion.store import ModelStore, in_order
+from emotion.store import MANIFEST, ModelStore, in_order, publish
 
 models = typer.Typer()
+_REPORTS = "reports"
 
 Remote = Annotated[
     str,
@@ -40,7 +44,7 @@ def list_models(
     channel: ChannelOption = CHANNEL,
     as_json: o.Json = False,
 ) -> None:
-    """List a store's artifacts; push, pull, promote and roll back one that is elsewhere."""
+    """List a store's artifacts; copy some; push, pull, promote and roll back one elsewhere."""
     if ctx.invoked_subcommand:
         for name in ("store", "channel", "as_json"):
             source = ctx.get_parameter_source(name)
@@ -61,6 +65,49 @@ def list_models(
         print(json.dumps(known | {"artifacts": artifacts, "channels": channels}))
         return
     show(_table(store, records, f"{channel}: {_history(served)}" if served else None))
+
+
+@models.command()
+def copy(
+    directory: Annotated[
+        Path, typer.Argument(help="Becomes the new store.", file_okay=False, show_default=False)
+    ],
+    precisions: o.Precisions = [],  # noqa: B006 (typer copies it)
+    store: o.Store = o.STORE,
+    channel: ChannelOption = CHANNEL,
+    as_json: o.Json = False,
+) -> None:
+    """Make a new store of some precisions of another: int8 without the float32 it came from."""
+    if (directory / MANIFEST).exists():
+        raise StoreError(f"{directory} has a store already: name another directory.")
+    wanted = split(precisions)
+    source = open_store(store, channel)
+    records = [record for record in source.records if not wanted or record.precision in wanted]
+    if unknown := set(wanted) - {record.precision for record in records}:
+        raise UnknownArtifactError(f"{store} has no artifact in {', '.join(sorted(unknown))}.")
+    publish(
+        directory,
+        [(record, source.read(record)) for record in records],
+        _cards(source, records),
+        [(record, source.read_detector(record)) for record in source.detectors],
+    )
+    if (source.root / _REPORTS).is_dir():
+        shutil.copytree(source.root / _REPORTS, directory / _REPORTS, dirs_exist_ok=True)
+    if as_json:
+        print(json.dumps([record.name for record in records]))
+    else:
+        print(f"{directory}: {', '.join(record.name for record in records)}")
+
+
+def _cards(source: ModelStore, records: list[ArtifactRecord]) -> dict[str, str]:
+    """Return the cards of what is copied, which say where it is not all that they tell of."""
+    cards = {"detector": source.card("detector")} if source.card("detector") else {}
+    for model in {record.model for record in records}:
+        here = [record.precision for record in records if record.model == model]
+        before = [record.precision for record in source.records if record.model == model]
+        note = "" if here == before else f"\nThis store holds {' and '.join(here)} alone.\n"
+        cards[model] = source.card(model) + note
+    return cards
 
 
 @models.command()

@@ -7,7 +7,6 @@ other; what versions have in common is kept once.
 import hashlib
 import logging
 import os
-import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -18,8 +17,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from emotion.errors import RemoteStoreError, StoreError
-from emotion.remote.pull import fetch, holds, place
-from emotion.remote.records import CHANNEL, Channel, Version
+from emotion.held import Hold, delete_unheld
+from emotion.remote.pull import check_room, fetch, holds, place
+from emotion.remote.records import CHANNEL, Channel, StoredFile, Version
 from emotion.remote.store import BLOBS, VERSIONS, RemoteStore, check_channel, is_url
 from emotion.store import ModelStore, alone
 
@@ -57,6 +57,7 @@ class CachedStore:
         self._root = (cache_dir or default_cache_dir()) / name
         self._lock = threading.Lock()
         self._ready: Path | None = None
+        self._held: Hold | None = None  # of what is ready, until whoever serves it holds it too
         self._damaged: tuple[str, float, str] | None = None  # version, when it was seen, why
 
     def look(self) -> Look:
@@ -80,7 +81,7 @@ class CachedStore:
     def _bring(self, channel: Channel) -> Path:
         version = channel.version
         directory = self._root / VERSIONS / version
-        if directory == self._ready:
+        if directory == self._ready and directory.is_dir():
             return directory
         now = time.monotonic()
         if self._damaged and self._damaged[0] == version:
@@ -91,8 +92,12 @@ class CachedStore:
             self._root.mkdir(parents=True, exist_ok=True)
             with alone(self._root, "Caching"):
                 self._assemble(version)
+                held = Hold(directory, make=True)
                 _write(self._root / "channels" / f"{self._channel}.json", channel.encoded())
-                self._prune(keep=version)
+                try:
+                    self._prune(keep=version)
+                except OSError as error:  # such as another user's: no reason not to serve
+                    _log.warning("Not deleted from the cache: %s", error)
         except RemoteStoreError:
             raise
         except StoreError as error:
@@ -103,54 +108,54 @@ class CachedStore:
                 f"The cache cannot be written: {error.filename or self._root}: {error.strerror}. "
                 "Set EMOTION_CACHE_DIR to a directory that can."
             ) from error
+        self._held = held
         return directory
 
     def _assemble(self, version: str) -> None:
-        """Make the version's directory, unless it is there and whole."""
+        """Make the version's directory whole; what is sound in it stays, somebody may read it."""
         directory, blobs = self._root / VERSIONS / version, self._root / BLOBS
-        listed = self._listed(version)
-        if listed and all(holds(directory / file.path, file) for file in listed.files):
-            return
-        listed = listed or self._remote.version(version)
+        known = self._listed(version)
+        listed = known or self._remote.version(version)
+        lacking = _lacking(directory, listed)
         blobs.mkdir(parents=True, exist_ok=True)
-        for file in listed.files:
+        check_room(lacking, blobs)
+        for file in lacking:
             fetch(self._remote, file, blobs)
-        new = directory.with_name(f"{version}.new")
-        for leftover in (new, directory):
-            if leftover.exists():
-                shutil.rmtree(leftover)
-        for file in listed.files:
-            place(blobs / file.sha256, new / file.path)
-        new.rename(directory)
-        _write(directory.with_suffix(".json"), listed.encoded())
+        for file in lacking:
+            place(blobs / file.sha256, directory / file.path)
+        if not known:
+            _write(directory.with_suffix(".json"), listed.encoded())
 
     def _listed(self, version: str) -> Version | None:
-        """Read which files make up a version that is here."""
+        """Read which files make up a version that is here; None where that is not its list."""
         try:
             content = (self._root / VERSIONS / f"{version}.json").read_bytes()
+            if hashlib.sha256(content).hexdigest() != version:
+                return None
             return Version.model_validate_json(content)
         except (FileNotFoundError, ValidationError):
             return None
 
     def _kept(self, error: StoreError) -> Look:
-        if self._ready is None:
+        if self._ready is None or not self._ready.is_dir():
             with suppress(OSError, ValidationError):
                 content = (self._root / "channels" / f"{self._channel}.json").read_bytes()
                 version = Channel.model_validate_json(content).version
-                listed, directory = self._listed(version), self._root / VERSIONS / version
-                if listed and all(holds(directory / file.path, file) for file in listed.files):
-                    self._ready = directory
+                directory = self._root / VERSIONS / version
+                held, listed = Hold(directory, make=True), self._listed(version)
+                if listed and not _lacking(directory, listed):
+                    self._ready, self._held = directory, held
         if self._ready is None:
             raise error
         return Look(self._ready, str(error))
 
     def _prune(self, keep: str) -> None:
-        """Delete versions that nobody has used for a day, and what only they had."""
+        """Delete versions that nobody uses nor has asked for in a day, and what only they had."""
         oldest = time.time() - _UNUSED_SECONDS
         named: set[str] = set()
         for directory in (self._root / VERSIONS).glob("*/"):
-            if directory.name != keep and directory.stat().st_mtime < oldest:
-                shutil.rmtree(directory)
+            old = directory.name != keep and directory.stat().st_mtime < oldest
+            if old and delete_unheld(directory):
                 directory.with_suffix(".json").unlink(missing_ok=True)
             elif listed := self._listed(directory.name):
                 named |= {file.sha256 for file in listed.files}
@@ -182,7 +187,8 @@ def open_store(
     Raises:
         StoreError: there is no readable store; see ModelStore, CachedStore.
     """
-    look = followed(store, channel, cache_dir)()
+    looking = followed(store, channel, cache_dir)  # it holds the directory until the store does
+    look = looking()
     if look.problem:
         _log.warning("%s The version that is in the cache serves.", look.problem)
     return ModelStore(look.root)
@@ -193,6 +199,10 @@ def default_cache_dir() -> Path:
     from platformdirs import user_cache_path  # comes with the extra that this needs anyway
 
     return user_cache_path("emotion-service")
+
+
+def _lacking(directory: Path, listed: Version) -> list[StoredFile]:
+    return [file for file in listed.files if not holds(directory / file.path, file)]
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -43,7 +43,12 @@ def version_of(store: ModelStore) -> Version:
             raise StoreError(
                 f"{store.root / name}: a report's name has letters, digits, '.', '_' and '-'."
             ) from error
-    return Version(files=tuple(files))
+    try:
+        return Version(files=tuple(files))
+    except ValidationError as error:
+        raise StoreError(
+            f"{store.root / _REPORTS}: no two reports' names may differ by case alone."
+        ) from error
 
 
 def read(path: Path) -> bytes:

@@ -1,6 +1,7 @@
 """The objects under a URL, by way of fsspec: the only place that knows it."""
 
 import contextlib
+import re
 import secrets
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 READ_ONLY = ("http", "https")
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 _SECONDS = 20  # without a byte
+_QUERY = re.compile(r"\?[^\s'\"]*=[^\s'\"]*")
+_USER = re.compile(r"(?<=://)[^\s'\"]*@")
 
 
 class Objects:
@@ -26,15 +29,21 @@ class Objects:
         """Look at nothing yet.
 
         Raises:
-            StoreError: the URL has a user, password or query, in which secrets would be shown; or
-                the package that speaks its protocol is not installed.
+            StoreError: it is no URL, or has a user, password or query, in which secrets would be
+                shown; or the package that speaks its protocol is not installed.
         """
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError:  # which may show all of the host's part
+            raise StoreError(
+                "The URL of the store cannot be parsed: check its host. Credentials come from the "
+                "environment (see docs/store.md)."
+            ) from None
         self.url = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}".rstrip("/")
         if parts.query or parts.fragment or "@" in parts.netloc or "::" in url:
             raise StoreError(
-                f"{self.url}: the URL of a store has no user, password, query or chain. "
-                "Credentials come from the environment, such as AWS_ACCESS_KEY_ID or "
+                f"{_without_secrets(self.url)}: the URL of a store has no user, password, query or "
+                "chain. Credentials come from the environment, such as AWS_ACCESS_KEY_ID or "
                 "FSSPEC_HTTP (see docs/store.md)."
             )
         self.read_only = parts.scheme in READ_ONLY
@@ -127,12 +136,18 @@ class Objects:
                 f"{place}: not permitted: check the credentials in the environment."
             ) from error
         except Exception as error:  # each protocol's package has errors of its own
-            reason = str(error).partition("\n")[0] or type(error).__name__
+            # It may tell where an endpoint or a redirection led: with a password or a signature.
+            reason = _without_secrets(str(error).partition("\n")[0]) or type(error).__name__
             raise RemoteStoreError(f"{place}: {reason.rstrip('.')}.") from error
 
 
 class MissingObjectError(RemoteStoreError):
     """There is no object of that name."""
+
+
+def _without_secrets(text: str) -> str:
+    """Return a text without the users, passwords and queries of the URLs in it."""
+    return _USER.sub("", _QUERY.sub("", text))
 
 
 def _connect(url: str, scheme: str) -> "tuple[AbstractFileSystem, str]":

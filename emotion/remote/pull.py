@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +44,7 @@ def pull(remote: RemoteStore, version: str, directory: Path) -> Pulled:
             staging = directory / _STAGING
             staging.mkdir(exist_ok=True)
             missing = [file for file in wanted.files if not holds(directory / file.path, file)]
+            check_room(missing, staging)
             for file in missing:
                 fetched[file.sha256] = fetch(remote, file, staging)
             for file in sorted(missing, key=lambda file: file.path == MANIFEST):
@@ -64,6 +66,22 @@ def holds(path: Path, file: StoredFile) -> bool:
             return hashlib.file_digest(content, "sha256").hexdigest() == file.sha256
     except FileNotFoundError:
         return False
+
+
+def check_room(files: Iterable[StoredFile], folder: Path) -> None:
+    """Raise StoreError where a folder's disk has no room for what it lacks of these files."""
+    lacking = {file.sha256: file.bytes - _present(folder, file) for file in files}
+    missing = sum(lacking.values()) - shutil.disk_usage(folder).free
+    if missing > 0:
+        raise StoreError(f"{folder}: {missing / 1e6:.1f} MB are missing on this disk: free them.")
+
+
+def _present(folder: Path, file: StoredFile) -> int:
+    """Return how many of a file's bytes are in a folder."""
+    for path in (folder / file.sha256, folder / f"{file.sha256}.part"):
+        if path.exists():
+            return min(path.stat().st_size, file.bytes)
+    return 0
 
 
 def fetch(remote: RemoteStore, file: StoredFile, folder: Path) -> int:

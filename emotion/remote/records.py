@@ -51,7 +51,8 @@ class Version(_Record):
     @model_validator(mode="after")
     def _is_a_store(self) -> "Version":
         places = [file.path for file in self.files]
-        if places.count("manifest.json") != 1 or len(set(places)) != len(places):
+        # Some disks take names that differ by case alone for one.
+        if places.count("manifest.json") != 1 or len({p.lower() for p in places}) != len(places):
             raise ValueError("no store: a file is named twice, or there is no manifest.json")
         return self
 

@@ -138,14 +138,7 @@ class RemoteStore:
     def promote(self, version: str, channel: str = CHANNEL) -> Channel:
         """Serve a version, all of whose files are there, from now on."""
         self._objects.check_writable()
-        wanted = self.version(version)
-        self.manifest(wanted)
-        present = self._objects.sizes(BLOBS)
-        lacking = [f.path for f in wanted.files if present.get(f.sha256) != f.bytes]
-        if lacking:
-            raise StoreError(
-                f"{short(version)} is not promoted: {self.url} lacks {_some(lacking)}: push again."
-            )
+        self._check_whole(version)
         tag, now = self._channel_now(channel)
         if now is not None and now.version == version:
             return now
@@ -154,15 +147,29 @@ class RemoteStore:
         return self._switch(channel, after, tag)
 
     def rollback(self, channel: str = CHANNEL) -> Channel:
-        """Serve again what was served before; once more goes one further back."""
+        """Serve again what was served before, if all of its files are there still.
+
+        Once more goes one further back.
+        """
         self._objects.check_writable()
         tag, now = self._channel_now(channel)
         if now is None or not now.before:
             raise StoreError(f"{self.url}: channel {channel} has no version before.")
         last = now.before[0]
-        self.version(last.version)
+        self._check_whole(last.version)
         after = Channel(version=last.version, since=datetime.now(UTC), before=now.before[1:])
         return self._switch(channel, after, tag)
+
+    def _check_whole(self, version: str) -> None:
+        wanted = self.version(version)
+        self.manifest(wanted)
+        present = self._objects.sizes(BLOBS)
+        lacking = [f.path for f in wanted.files if present.get(f.sha256) != f.bytes]
+        if lacking:
+            raise StoreError(
+                f"{short(version)} cannot be served: {self.url} lacks {_some(lacking)}: push "
+                "again, or promote another version."
+            )
 
     def _channel_now(self, name: str) -> tuple[str | None, Channel | None]:
         tag = self._objects.tag(_channel(name))

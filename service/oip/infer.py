@@ -23,6 +23,7 @@ from service.oip.schemas import (
     RequestParameters,
 )
 from service.oip.tensors import Array, read_bytes, read_pixels
+from service.shadow import Answered
 
 Input: TypeAlias = tuple[RequestInput, memoryview | None]  # and its values, where they are binary
 Read: TypeAlias = Callable[[int], tuple[InferRequest, list[Input]]]
@@ -38,6 +39,7 @@ class Inferred:
     outputs: list[tuple[str, Array, bool]]  # name, values, and whether they were asked for binary
     milliseconds: tuple[dict[str, float], ...]  # per stage, one for each picture
     faces: tuple[tuple[str, float], ...]  # emotion and confidence
+    answers: tuple[Answered, ...]  # one for each picture
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class _Answers:
     artifact: ArtifactRecord
     outputs: dict[str, Array]
     milliseconds: tuple[dict[str, float], ...]
+    pictures: tuple[Answered, ...]
     detector: str | None = None
 
 
@@ -96,6 +99,7 @@ def answer(
                 answers.outputs["emotion"], answers.outputs["probabilities"], strict=True
             )
         ),
+        answers=answers.pictures,
     )
 
 
@@ -160,6 +164,7 @@ def _from_images(
         predictions[0].artifact,
         outputs,
         tuple(p.milliseconds for p in predictions),
+        tuple(Answered.of(p) for p in predictions),
         predictions[0].image.detector,
     )
 
@@ -168,8 +173,12 @@ def _from_pixels(classifier: Classifier, record: ArtifactRecord, pixels: Array) 
     artifact = classifier.registry.get(record.model, record.precision)
     watch = Stopwatch()
     with watch.stage("inference", record.name):
-        outputs = rows_of(artifact.run(pixels))
-    return _Answers(artifact.record, outputs, (watch.milliseconds,))
+        rows = artifact.run(pixels)
+    pictures = tuple(
+        Answered(artifact.record, (tensor,), (row,))
+        for tensor, row in zip(pixels, rows, strict=True)
+    )
+    return _Answers(artifact.record, rows_of(rows), (watch.milliseconds,), pictures)
 
 
 def _box(prediction: Prediction, face: FacePrediction) -> tuple[int, int, int, int]:

@@ -13,6 +13,7 @@ from service.problems import problem_responses
 from service.queries import ArtifactQuery, SearchQuery
 from service.runtime import RuntimeDep
 from service.schemas import PredictAnswer
+from service.shadow import Answered
 from service.upload import (
     REQUEST_BODY,
     BadUploadError,
@@ -81,6 +82,5 @@ async def predict(
         gone,
     )
     runtime.metrics.prediction(prediction, timing)
-    if runtime.shadow:
-        after.add_task(runtime.shadow.offer, prediction, runtime.classifier.store)
+    after.add_task(runtime.offer, [Answered.of(prediction)])
     return PredictAnswer.of(prediction, timing, correlation_id.get())

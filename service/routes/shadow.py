@@ -37,7 +37,7 @@ class ShadowAnswer(BaseModel):
         description="of a face's probabilities: absolute, over emotions and faces"
     )
     disagreements: list[Disagreement] = Field(description="the most frequent first")
-    dropped: dict[str, int] = Field(description="answers that were not compared, and why")
+    dropped: dict[str, int] = Field(description="pictures whose answers were not compared, and why")
     verdict: Verdict | Literal["off"] = Field(
         description="whether the whole interval lies above the aim (enough), or below (too little)"
     )

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Depends, Path, Request, Response
 
 from emotion import Classifier
 from service.engine import Check
@@ -97,6 +97,7 @@ async def infer(
     runtime: RuntimeDep,
     request: Request,
     gone: DisconnectedDep,
+    after: BackgroundTasks,
 ) -> Response:
     """Answer for images (input `image`) or ready tensors (input `pixels`).
 
@@ -112,6 +113,7 @@ async def infer(
 
     (inferred, message), timing = await runtime.compute(work, gone)
     runtime.metrics.inferred(inferred.artifact, inferred.milliseconds, inferred.faces, timing)
+    after.add_task(runtime.offer, inferred.answers)
     if message.json_length is None:
         return Response(message.body, media_type="application/json")
     return Response(

@@ -27,7 +27,7 @@ export async function startModels(failed) {
     showStore(records);
     showReports(reports);
     const models = [...new Set(records.map((r) => r.model))];
-    $("cards").replaceChildren(...models.map((model, index) => section(model, `/web/cards/${model}`, index === 0)));
+    $("cards").replaceChildren(...models.map((model, index) => section(model, `/web/cards/${model}`, { open: index === 0 })));
   } catch (problem) {
     failed();
     showProblem($("models-problem"), problem, [["Try again", () => startModels(failed)]]);
@@ -84,7 +84,7 @@ function showReports(reports) {
   $("plots").replaceChildren(...plots);
   const raw = of("application/json").flatMap(({ name }) => [el("button", { class: "link", onclick: () => download(name) }, name), " "]);
   $("texts").replaceChildren(
-    ...of("text/markdown").map(({ name }) => section(words(name), `/web/reports/${name}`)),
+    ...of("text/markdown").map(({ name }) => section(words(name), `/web/reports/${name}`, { report: name })),
     ...(raw.length ? [el("p", { class: "muted" }, "The numbers behind: ", ...raw)] : []),
   );
 }
@@ -113,9 +113,9 @@ async function download(name) {
 }
 
 /** A text that is fetched when it is first opened. */
-function section(title, path, open = false) {
+function section(title, path, { open = false, report = null } = {}) {
   const place = el("div", { class: "prose" });
-  const details = el("details", {}, el("summary", {}, title), place);
+  const details = el("details", { "data-report": report }, el("summary", {}, title), place);
   details.addEventListener("toggle", async () => {
     if (!details.open || place.childNodes.length) return;
     const box = el("div", { class: "problem", role: "alert", hidden: true });
@@ -132,6 +132,17 @@ function section(title, path, open = false) {
   return details;
 }
 
+/** Go to a text of the report, or load another file of it. */
+function openReport(name) {
+  const details = [...$("texts").children].find((part) => part.dataset.report === name);
+  if (!details) {
+    download(name);
+    return;
+  }
+  details.open = true;
+  details.querySelector("summary").focus();
+}
+
 /** HTML of the service's Markdown renderer as nodes that fit into this page. */
 function prose(html) {
   const body = new DOMParser().parseFromString(html, "text/html").body; // inert: nothing loads yet
@@ -139,6 +150,11 @@ function prose(html) {
     const name = image.getAttribute("src");
     image.removeAttribute("src");
     fill(image, name);
+  }
+  for (const link of body.querySelectorAll("a")) {
+    const name = link.getAttribute("href");
+    if (/^([a-z]+:|[/#])/i.test(name)) continue; // leads out of the report
+    link.replaceWith(el("button", { class: "link", onclick: () => openReport(name) }, ...link.childNodes));
   }
   for (const heading of body.querySelectorAll("h1, h2, h3, h4")) {
     const level = Math.min(6, Number(heading.tagName[1]) + 2);

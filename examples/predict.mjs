@@ -1,0 +1,25 @@
+// Ask about one picture, again where the service is busy. Runs in a browser and in Node 18 or newer.
+const sleep = (seconds) => new Promise((wake) => setTimeout(wake, 1000 * seconds));
+
+// `photo` is a Blob: in a browser, a File of an <input type="file">. `address` is the service's,
+// such as http://127.0.0.1:8000.
+export async function predict(photo, address, { query = "faces=all", tries = 10 } = {}) {
+  const form = new FormData();
+  form.append("image", photo);
+  for (let attempt = 1; ; attempt++) {
+    let pause = Math.min(0.1 * 2 ** attempt, 5);
+    try {
+      const response = await fetch(`${address}/predict?${query}`, { method: "POST", body: form });
+      const answer = await response.json();
+      if (response.ok) return answer.faces;
+      // 503: it is at its limit, 429: you are at yours; come back later. Any other problem says in
+      // `detail` what to do about it.
+      if (![429, 503].includes(response.status) || attempt === tries)
+        throw new Error(answer.detail);
+      pause = Number(response.headers.get("retry-after") ?? 1);
+    } catch (error) {
+      if (!(error instanceof TypeError) || attempt === tries) throw error; // TypeError: no connection
+    }
+    await sleep(pause * (0.5 + Math.random()));
+  }
+}
