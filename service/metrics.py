@@ -7,10 +7,8 @@ Prometheus sees no increase.
 import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Literal, get_args
 
-import structlog
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -22,12 +20,12 @@ from prometheus_client import (
 
 from emotion.records import ArtifactRecord
 from emotion.results import Comparison, Prediction
+from service.dead_workers import forget_dead_workers
 from service.engine import Timing
 from service.shadow_metrics import ShadowMetrics
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _CONFIDENCES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1)
-_log = structlog.get_logger()
 Reloaded = Literal["switched", "unchanged", "refused"]
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "gRPC"})
 
@@ -256,7 +254,7 @@ class Metrics:
 
     def look_for_killed_workers(self) -> None:
         """Take killed workers out of the common numbers of what is alive; count and log them."""
-        self._dead_workers.inc(_forget_dead_workers())
+        self._dead_workers.inc(forget_dead_workers())
 
     def text(self) -> bytes:
         """All numbers in Prometheus's text format."""
@@ -281,23 +279,3 @@ class Metrics:
         """Take this process out of the workers' common numbers of what is alive."""
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             multiprocess.mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]
-
-
-def _forget_dead_workers() -> int:
-    directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
-    if directory is None:
-        return 0
-    files = Path(directory).glob("gauge_live*_*.db")
-    dead = {pid for file in files if not _alive(pid := int(file.stem.rpartition("_")[2]))}
-    for pid in dead:
-        multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
-        _log.error("worker was killed", pid=pid)
-    return len(dead)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
