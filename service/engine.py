@@ -1,8 +1,6 @@
 """Runs the computing part of requests off the event loop, bounded in number and in time."""
 
 import asyncio
-import os
-import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -30,7 +28,6 @@ class AbandonedError(EmotionError):
 
 
 _HOPELESS = 0.8  # of the deadline: what would probably take longer is refused instead
-_NICE = 5  # of computing threads: the event loop has three times their weight
 _MEMORY = 0.1  # weight of the last piece of work in what one is expected to take
 
 
@@ -61,7 +58,7 @@ class Engine:
         ``on_change`` is told of every request that enters (1) or leaves (-1), and how many wait.
         """
         self._on_change = on_change
-        self._pool = ThreadPoolExecutor(threads, "engine", initializer=_step_back)
+        self._pool = ThreadPoolExecutor(threads, "engine")
         self._threads = threads
         self._capacity = threads + max_waiting
         self._deadline = deadline_seconds
@@ -156,12 +153,6 @@ class Engine:
     def _admit(self, change: int) -> None:
         self._admitted += change
         self._on_change(change, max(0, self._admitted - self._threads))
-
-
-def _step_back() -> None:
-    """Let the event loop go first: an overloaded service refuses at once, and says it is alive."""
-    if sys.platform == "linux":  # elsewhere a priority is of the whole process
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
 
 
 class Slots:
