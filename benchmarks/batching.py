@@ -1,20 +1,18 @@
 """Several images in one call of a network against one by one, in CPU time of one thread."""
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 
+from benchmarks.report import write_report
 from emotion.classifier import CHECKOUT_STORE
 from emotion.interpreter import MOST_AT_ONCE, Interpreter
-from emotion.machine import machine
 from emotion.store import ModelStore
 
 
@@ -72,12 +70,7 @@ def main() -> int:
         batches.append(asdict(batch))
         print(" ".join(f"{name} {value}" for name, value in batches[-1].items()), flush=True)
     if options.out:
-        report = {
-            "machine": machine(),
-            "date": datetime.now(UTC).date().isoformat(),
-            "batches": batches,
-        }
-        options.out.write_text(json.dumps(report, indent=1) + "\n")
+        write_report(options.out, batches=batches)
     return 0
 
 

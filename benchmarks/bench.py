@@ -6,7 +6,6 @@ Prints a table; with ``--out`` also writes JSON.
 
 import argparse
 import asyncio
-import json
 import os
 import sys
 import tempfile
@@ -14,7 +13,6 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
 from http.client import HTTPConnection
@@ -28,11 +26,11 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.arrivals import closed_loop
+from benchmarks.report import write_report
 from benchmarks.server import ROOT, Server, serving
 from benchmarks.wire import Client, post
 from emotion import Classifier
 from emotion.decode import decode
-from emotion.machine import machine
 from emotion.preprocess import face_pixels, face_tensor
 
 PHOTO = (ROOT / "examples" / "astronaut.jpg").read_bytes()
@@ -248,12 +246,7 @@ def main() -> int:
         verdict = "" if bound is None else f"  {sign} {bound:g} {'' if figure.kept else 'MISSED'}"
         print(f"{figure.what:{width}} {figure.value:9.3f}{verdict}")
     if options.out:
-        report = {
-            "machine": machine(),
-            "date": datetime.now(UTC).date().isoformat(),
-            "figures": [asdict(figure) for figure in figures],
-        }
-        options.out.write_text(json.dumps(report, indent=1) + "\n")
+        write_report(options.out, figures=[asdict(figure) for figure in figures])
     return 0
 
 

@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +23,11 @@ from ai_edge_litert.cpu_options import CpuOptions
 from ai_edge_litert.interpreter import Interpreter as LiteRtInterpreter
 from ai_edge_litert.options import Options
 
+from benchmarks.report import write_report
 from benchmarks.server import ROOT
 from emotion.arrays import Floats, Pixels
 from emotion.classifier import CHECKOUT_STORE
 from emotion.interpreter import Interpreter
-from emotion.machine import machine
 from emotion.mapped import MappedModel
 from emotion.records import ArtifactRecord
 from emotion.store import ModelStore
@@ -186,12 +185,7 @@ def main() -> int:
             ways.append(json.loads(done.stdout.splitlines()[-1]))
             print(" ".join(f"{name} {value}" for name, value in ways[-1].items()), flush=True)
     if options.out:
-        report = {
-            "machine": machine(),
-            "date": datetime.now(UTC).date().isoformat(),
-            "ways": ways,
-        }
-        options.out.write_text(json.dumps(report, indent=1) + "\n")
+        write_report(options.out, ways=ways)
     return 0
 
 

@@ -6,14 +6,12 @@ latency counts from when a request was due. Each load is offered for a while bef
 
 import argparse
 import asyncio
-import json
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -22,8 +20,8 @@ import numpy as np
 from benchmarks.bench import PHOTO
 from benchmarks.load import load
 from benchmarks.offered_plot import plot
+from benchmarks.report import write_report
 from benchmarks.server import serving
-from emotion.machine import machine
 
 SHARES = (0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5, 2.0)  # of saturation
 WARM_UP = 0.2  # of each load's time
@@ -110,13 +108,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as logs, serving(Path(logs) / "log.jsonl") as server:
         most, points = asyncio.run(sweep(server.url, options.seconds))
     if options.out:
-        report = {
-            "machine": machine(),
-            "date": datetime.now(UTC).date().isoformat(),
-            "saturation_per_second": most,
-            "points": [asdict(point) for point in points],
-        }
-        options.out.write_text(json.dumps(report, indent=1) + "\n")
+        write_report(
+            options.out,
+            saturation_per_second=most,
+            points=[asdict(point) for point in points],
+        )
         plot(options.out, options.out.with_suffix(".svg"))
     return 0
 

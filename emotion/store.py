@@ -35,6 +35,7 @@ if sys.platform != "win32":
 _log = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 CARD = "card.md"
+REPORTS = "reports"  # the folder with the evidence
 
 
 class ModelStore:

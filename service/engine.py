@@ -58,7 +58,7 @@ class Engine:
         ``on_change`` is told of every request that enters (1) or leaves (-1), and how many wait.
         """
         self._on_change = on_change
-        self._pool = ThreadPoolExecutor(threads, "engine")
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="engine")
         self._threads = threads
         self._capacity = threads + max_waiting
         self._deadline = deadline_seconds

@@ -202,8 +202,8 @@ class _Service:
         return pb.ServerLiveResponse(live=True)
 
     async def _server_ready(self, message: bytes) -> Any:
-        status = readiness(self._runtime, self._drain).status
-        return pb.ServerReadyResponse(ready=status not in ("draining", "unavailable"))
+        ready = readiness(self._runtime, self._drain)
+        return pb.ServerReadyResponse(ready=ready.takes_requests)
 
     async def _server_metadata(self, message: bytes) -> Any:
         return pb.ServerMetadataResponse(**ServerMetadata(version=self._version).model_dump())

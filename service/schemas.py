@@ -169,6 +169,11 @@ class Ready(BaseModel):
         "or damaged, and why"
     )
 
+    @property
+    def takes_requests(self) -> bool:
+        """Whether requests should come."""
+        return self.status not in ("draining", "unavailable")
+
 
 class Problem(BaseModel):
     """An RFC 9457 problem document."""

@@ -13,9 +13,8 @@ from emotion.labels import EMOTIONS
 from emotion.mapped import mapped
 from emotion.preprocess import PIPELINE
 from emotion.records import PRECISIONS, ArtifactRecord
-from emotion.store import ModelStore
+from emotion.store import REPORTS, ModelStore
 from training.predictions import read_predictions
-from training.workspace import REPORTS
 
 STORE = ModelStore(CHECKOUT_STORE)
 RECORDS = [pytest.param(r, id=f"{r.model}-{r.precision}") for r in STORE.records]

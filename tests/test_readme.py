@@ -10,13 +10,12 @@ import pytest
 
 from emotion.classifier import CHECKOUT_STORE
 from emotion.records import ArtifactRecord
-from emotion.store import ModelStore
+from emotion.store import REPORTS, ModelStore
 from service.queries import ArtifactQuery
 from service.settings import Settings
 from tests.conftest import ROOT, Server
 from tests.pages import blocks, commands
 from tests.tradeoff import best
-from training.workspace import REPORTS
 
 README = (ROOT / "README.md").read_text()
 

@@ -5,11 +5,12 @@ from pathlib import Path
 
 from emotion.labels import EMOTIONS
 from emotion.records import PRECISIONS, ArtifactRecord, Precision
+from emotion.store import REPORTS
 from training.datasets import CKPLUS
 from training.protocols import PROTOCOLS
 from training.scores import ArtifactScores, read_scores
 from training.tables import markdown_table, with_interval
-from training.workspace import REPORTS, Evaluation, TrainedModel
+from training.workspace import Evaluation, TrainedModel
 
 _CROSSVAL = PROTOCOLS["subject10"]
 

@@ -10,10 +10,11 @@ from pydantic import ValidationError
 
 from emotion.errors import EmotionError
 from emotion.records import PRECISIONS
+from emotion.store import REPORTS
 from training import options as parents
 from training.backbones import BACKBONES
 from training.recipe import Recipe
-from training.workspace import REPORTS, Workspace
+from training.workspace import Workspace
 
 if TYPE_CHECKING:
     from training.datasets import FaceDataset

@@ -9,9 +9,9 @@ from emotion.interpreter import Interpreter
 from emotion.labels import EMOTIONS
 from emotion.preprocess import PIPELINE
 from emotion.records import PRECISIONS, ArtifactRecord, Precision, file_name
-from emotion.store import MANIFEST, ModelStore, publish
+from emotion.store import MANIFEST, REPORTS, ModelStore, publish
 from training.card import card, read_folds
-from training.workspace import REPORTS, Evaluation, TrainedModel, Workspace
+from training.workspace import Evaluation, TrainedModel, Workspace
 
 MAX_LOSS = 0.01
 MAX_SIZE: dict[Precision, float] = {"float16": 0.51, "int8": 0.28}

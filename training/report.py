@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from emotion.records import ArtifactRecord, Precision
-from emotion.store import MANIFEST, ModelStore
+from emotion.store import MANIFEST, REPORTS, ModelStore
 from training import plots
 from training.markdown import report_markdown, shipped
 from training.predictions import PredictionsError
@@ -14,7 +14,6 @@ from training.protocols import PROTOCOLS
 from training.robustness_page import write_page
 from training.scores import ArtifactScores, Measured, read_scores
 from training.study import STUDY_ACCURACY
-from training.workspace import REPORTS
 
 REPORT = "report.md"
 NUMBERS = "report.json"

@@ -10,11 +10,11 @@ from emotion.classifier import Classifier
 from emotion.errors import NoFaceError
 from emotion.labels import EMOTIONS
 from emotion.records import PRECISIONS
+from emotion.store import REPORTS
 from training.conditions import CONDITIONS, Condition
 from training.datasets import DatasetError, load_ckplus, read_pictures
 from training.robustness_page import RobustnessRow, write_page, write_rows
 from training.splits import SHIPPED_SEED, subject_split
-from training.workspace import REPORTS
 
 SEED = 7
 

@@ -8,8 +8,6 @@ from pydantic import BaseModel, ConfigDict
 from emotion.records import PRECISIONS, Latency, Metrics, Precision, TrainingRun
 from training.datasets import DatasetError
 
-REPORTS = "reports"  # folder in the model store
-
 
 class RunLog(BaseModel):
     """The log of a training run: everything needed to repeat it, and how it went."""

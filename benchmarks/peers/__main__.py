@@ -7,20 +7,18 @@ rounds, with the same client; the offered loads are shares of this service's sat
 
 import argparse
 import asyncio
-import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from benchmarks.peers.hosts import HOSTS, Host, environment, hosted, made
 from benchmarks.peers.measure import Round, latencies, saturate
+from benchmarks.report import write_report
 from benchmarks.server import ROOT
-from emotion.machine import machine
 
 LOADS = (0.5, 0.8)
 RUNTIMES = ("onnxruntime>=1.20,<2", "openvino>=2025", "tf2onnx", "tensorflow>=2.20,<2.22")
@@ -89,13 +87,11 @@ def main() -> int:
     rows = [summary(rounds) for rounds in done.values()]
     print(table(rows))
     if options.out:
-        report = {
-            "machine": machine(),
-            "date": datetime.now(UTC).date().isoformat(),
-            "hosts": rows,
-            "rounds": [asdict(r) for rounds in done.values() for r in rounds],
-        }
-        options.out.write_text(json.dumps(report, indent=1) + "\n")
+        write_report(
+            options.out,
+            hosts=rows,
+            rounds=[asdict(r) for rounds in done.values() for r in rounds],
+        )
         options.out.with_suffix(".md").write_text(table(rows))
     return 0
 

@@ -5,13 +5,11 @@ environment of its own: ``make peers`` makes it.
 """
 
 import argparse
-import json
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -20,9 +18,9 @@ import numpy as np
 import onnxruntime
 import openvino
 
+from benchmarks.report import write_report
 from emotion.classifier import CHECKOUT_STORE
 from emotion.interpreter import Interpreter
-from emotion.machine import machine
 from emotion.store import ModelStore
 
 Run = Callable[[Any], Any]
@@ -107,9 +105,7 @@ def main() -> int:
     options = parser.parse_args()
     rows = measure(options.rounds)
     if options.out:
-        date = datetime.now(UTC).date().isoformat()
-        report = {"machine": machine(), "date": date, "rows": rows}
-        options.out.write_text(json.dumps(report, indent=1) + "\n")
+        write_report(options.out, rows=rows)
     return 0
 
 

@@ -21,7 +21,7 @@ from PIL import Image
 from benchmarks.bench import crowd
 from benchmarks.server import ROOT, serving
 from docs.generate.requests import infer_requests, shortened
-from emotion.store import ModelStore
+from emotion.store import REPORTS, ModelStore
 from service.openapi_examples import FILE, Examples
 
 PHOTO = (ROOT / "examples" / "astronaut.jpg").read_bytes()
@@ -224,7 +224,7 @@ def _slowly() -> Iterator[bytes]:
 
 
 def _damaged_store(folder: Path) -> Path:
-    copytree(STORE, folder, ignore=lambda _, names: {"reports"} & set(names))
+    copytree(STORE, folder, ignore=lambda _, names: {REPORTS} & set(names))
     for record in ModelStore(folder).records:
         (folder / record.file).write_bytes(b"not what the manifest says")
     return folder

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from benchmarks.costs import QUIET
+from benchmarks.costs import QUIET, result
 from benchmarks.curves import LEAST_REQUESTS
 from benchmarks.server import ROOT
 from emotion.classifier import CHECKOUT_STORE
@@ -11,9 +11,7 @@ from emotion.records import PRECISIONS
 from emotion.store import ModelStore
 from training.tables import markdown_table, size_table
 
-RESULTS = ROOT / "benchmarks" / "results"
-CURVES = RESULTS / "curves.json"
-LESSER_CPUS = RESULTS / "lesser_cpus.json"
+CURVES = ROOT / "benchmarks" / "results" / "curves.json"
 
 
 def artifacts() -> str:
@@ -56,7 +54,7 @@ def detectors() -> str:
 
 def lesser_cpus() -> str:
     """What each kind of CPU makes of the detectors and networks, against Caffe or float32."""
-    report: dict[str, Any] = json.loads(LESSER_CPUS.read_text())
+    report = result("lesser_cpus")
     kinds: dict[str, dict[str, float]] = report["milliseconds"]
     names = list(next(iter(kinds.values())))
     rows = [(name, *(_spent(spent, name) for spent in kinds.values())) for name in names]

@@ -4,9 +4,9 @@ from collections import defaultdict
 from textwrap import fill
 
 from emotion.classifier import CHECKOUT_STORE
+from emotion.store import REPORTS
 from training.protocols import PROTOCOLS
 from training.scores import read_scores
-from training.workspace import REPORTS
 
 _WIDTH = 100
 

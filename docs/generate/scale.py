@@ -1,18 +1,16 @@
 """The numbers of docs/scale.md: from what bench.py, ray_serve.py and ray_batch.py wrote."""
 
-import json
 from typing import Any
 
-from benchmarks.server import ROOT
+from benchmarks.costs import result
 from training.tables import markdown_table
 
-RESULTS = ROOT / "benchmarks" / "results"
 QUIET = 0.3  # processes a core
 
 
 def one_machine() -> str:
     """The most that one machine answered, with whatever number of clients."""
-    report = _read("bench.json")
+    report = result("bench")
     rates = [
         figure["value"] for figure in report["figures"] if figure["what"].endswith("requests/s")
     ]
@@ -24,7 +22,7 @@ def one_machine() -> str:
 
 def layouts() -> str:
     """The service alone, whole on Ray Serve, and in stages."""
-    report = _read("ray_serve.json")
+    report = result("ray_serve")
     rows = [
         (
             point["layout"],
@@ -43,7 +41,7 @@ def layouts() -> str:
 
 def job() -> str:
     """The offline job over its workers, and what a million pictures cost."""
-    report = _read("ray_batch.json")
+    report = result("ray_batch")
     one = next(row for row in report["rows"] if row["workers"] == 1)["pictures_per_second"]
     rows = [
         (
@@ -71,11 +69,6 @@ def job() -> str:
     price = f"${report['dollars_per_core_hour']:.2f} a core and hour"
     about = f"{report['pictures']} pictures of 512x512, {price}, {report['cores']} cores in all"
     return f"{_where(report)} {about}.\n\n{markdown_table(head, rows)}"
-
-
-def _read(name: str) -> dict[str, Any]:
-    report: dict[str, Any] = json.loads((RESULTS / name).read_text())
-    return report
 
 
 def _where(report: dict[str, Any]) -> str:

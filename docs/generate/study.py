@@ -7,12 +7,11 @@ import numpy as np
 from docs.generate.layer import Layer, first_convolution
 from docs.generate.parts import parts
 from emotion.classifier import CHECKOUT_STORE
-from emotion.store import ModelStore
+from emotion.store import REPORTS, ModelStore
 from training import tables
 from training.protocols import PROTOCOLS
 from training.scores import ArtifactScores, read_scores
 from training.study import STUDY_ACCURACY
-from training.workspace import REPORTS
 
 _FOLDER = CHECKOUT_STORE / REPORTS
 _SHOWN_CHANNELS = 6

@@ -19,10 +19,9 @@ from emotion.records import ArtifactRecord
 from emotion.remote import RemoteStore, is_url, open_store, pull
 from emotion.remote.records import CHANNEL, Channel
 from emotion.remote.store import short
-from emotion.store import MANIFEST, ModelStore, in_order, publish
+from emotion.store import MANIFEST, REPORTS, ModelStore, in_order, publish
 
 models = typer.Typer()
-_REPORTS = "reports"
 
 Remote = Annotated[
     str,
@@ -91,8 +90,8 @@ def copy(
         _cards(source, records),
         [(record, source.read_detector(record)) for record in source.detectors],
     )
-    if (source.root / _REPORTS).is_dir():
-        shutil.copytree(source.root / _REPORTS, directory / _REPORTS, dirs_exist_ok=True)
+    if (source.root / REPORTS).is_dir():
+        shutil.copytree(source.root / REPORTS, directory / REPORTS, dirs_exist_ok=True)
     if as_json:
         print(json.dumps([record.name for record in records]))
     else:

@@ -8,9 +8,7 @@ from pydantic import ValidationError
 from emotion.errors import ArtifactUnavailableError, StoreError
 from emotion.records import Manifest
 from emotion.remote.records import StoredFile, Version
-from emotion.store import CARD, MANIFEST, ModelStore
-
-_REPORTS = "reports"
+from emotion.store import CARD, MANIFEST, REPORTS, ModelStore
 
 
 def version_of(store: ModelStore) -> Version:
@@ -25,8 +23,8 @@ def version_of(store: ModelStore) -> Version:
     folders = sorted({name.partition("/")[0] for name in expected})
     cards = [f"{folder}/{CARD}" for folder in folders if (store.root / folder / CARD).is_file()]
     reports = [
-        f"{_REPORTS}/{path.name}"
-        for path in sorted((store.root / _REPORTS).glob("*.*"))
+        f"{REPORTS}/{path.name}"
+        for path in sorted((store.root / REPORTS).glob("*.*"))
         if path.suffix in (".json", ".md", ".png") and path.is_file()
     ]
     files = []
@@ -47,7 +45,7 @@ def version_of(store: ModelStore) -> Version:
         return Version(files=tuple(files))
     except ValidationError as error:
         raise StoreError(
-            f"{store.root / _REPORTS}: no two reports' names may differ by case alone."
+            f"{store.root / REPORTS}: no two reports' names may differ by case alone."
         ) from error
 
 

@@ -28,13 +28,13 @@ async def livez() -> Live:
 async def readyz(request: Request, runtime: RuntimeDep, response: Response) -> Ready:
     """Say whether requests can be served, by which detector, with which artifacts."""
     ready = readiness(runtime, request.app.state.drain)
-    if ready.status in ("draining", "unavailable"):
+    if not ready.takes_requests:
         response.status_code = 503
     return ready
 
 
 def readiness(runtime: Runtime, drain: Drain) -> Ready:
-    """Return what is ready: "draining" and "unavailable" mean that requests should not come."""
+    """Return what is ready."""
     classifier = runtime.classifier
     registry, detectors = classifier.registry, classifier.detectors.unavailable
     status: Literal["ready", "degraded", "draining", "unavailable"] = "ready"

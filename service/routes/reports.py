@@ -8,6 +8,7 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 
 from emotion.errors import UnknownReportError
+from emotion.store import REPORTS
 from service.problems import problem_responses
 from service.runtime import RuntimeDep
 
@@ -26,7 +27,7 @@ class ReportFile(BaseModel):
 
 def _report_files(runtime: RuntimeDep) -> dict[str, Path]:
     """Return what may be served, by name: a request names a file of this list, never a path."""
-    files = sorted((runtime.classifier.store.root / "reports").glob("*.*"))
+    files = sorted((runtime.classifier.store.root / REPORTS).glob("*.*"))
     return {f.name: f for f in files if f.suffix in MEDIA_TYPES and f.is_file()}
 
 

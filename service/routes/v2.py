@@ -75,8 +75,8 @@ def live() -> schemas.ServerLive:
 @router.get("/health/ready", responses={503: {"model": schemas.ServerReady}})
 async def ready(request: Request, runtime: RuntimeDep, response: Response) -> schemas.ServerReady:
     """Say whether requests can be served, as /readyz does."""
-    status = (await readyz(request, runtime, response)).status
-    return schemas.ServerReady(ready=status not in ("draining", "unavailable"))
+    ready = await readyz(request, runtime, response)
+    return schemas.ServerReady(ready=ready.takes_requests)
 
 
 def metadata(model: Model, version: VersionDep, runtime: RuntimeDep) -> schemas.ModelMetadata:

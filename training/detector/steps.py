@@ -11,7 +11,7 @@ from emotion.faces import CaffeDetector, Detector
 from emotion.interpreter import Interpreter
 from emotion.records import PRECISIONS, Precision
 from emotion.registry import LoadedArtifact, Registry
-from emotion.store import ModelStore, publish
+from emotion.store import REPORTS, ModelStore, publish
 from training.detector.agreement import compare
 from training.detector.convert import convert
 from training.detector.publish import (
@@ -24,7 +24,6 @@ from training.detector.publish import (
 from training.detector.scenes import Scenes, photo
 from training.detector.timing import latencies
 from training.provenance import git_commit
-from training.workspace import REPORTS
 
 
 def make_detectors(
