@@ -130,11 +130,15 @@ class CurrentStore:
             try:
                 store = ModelStore(self._root)
                 self._watch = _Watch(store.files, manifest)  # as it was before it was read
-                return self._complete(self._open(store, before), before)
+                classifier = self._complete(self._open(store, before), before)
             except EmotionError:
                 # Its files may be gone because the next publisher has deleted them.
                 if attempt == _ATTEMPTS - 1 or not manifest.changed():
                     raise
+            else:
+                lacking = classifier.registry.failed | classifier.detectors.unavailable
+                if attempt == _ATTEMPTS - 1 or not (lacking and manifest.changed()):
+                    return classifier
         raise AssertionError("the last attempt returns or raises")
 
     def _complete(self, classifier: Classifier, before: Classifier | None) -> Classifier:

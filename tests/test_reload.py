@@ -271,7 +271,10 @@ def test_a_store_can_be_repaired_and_its_detector_replaced(
 def test_sighup_alone_where_polling_is_off(
     start_server: StartServer, store: Path, photo: bytes, workers: int
 ) -> None:
+    artifacts = len(ModelStore(store).records)
     with start_server(store=store, reload_seconds=0, workers=workers) as server:
+        # /readyz is one worker's answer, and the other may still be reading the store.
+        eventually(lambda: len(events(server, "artifact loaded")) == workers * artifacts)
         before = version_of(server, photo)
         after = publish_retrained(store, 1).record(MODEL, "int8").version
         time.sleep(1)
@@ -297,6 +300,18 @@ def current_store(root: Path, metrics: Metrics | None = None) -> CurrentStore:
     return CurrentStore(
         lambda: Look(root), opened, lambda store: list(store.records), metrics or Metrics()
     )
+
+
+def test_a_store_replaced_while_it_is_first_read_is_read_anew(store: Path) -> None:
+    def opened(read: ModelStore, before: Classifier | None) -> Classifier:
+        if read.record(MODEL, "int8") == shipped:
+            publish_retrained(store, 1)
+        return Classifier(read, before=before)
+
+    shipped = ModelStore(store).record(MODEL, "int8")
+    current = CurrentStore(lambda: Look(store), opened, lambda read: list(read.records), Metrics())
+    assert current.classifier.registry.failed == {}
+    assert current.classifier.store.record(MODEL, "int8") != shipped
 
 
 def test_a_request_under_way_finishes_on_the_old_store_and_then_frees_it(
