@@ -25,6 +25,8 @@ from training.predictions import (
 from training.protocols import PROTOCOLS
 from training.workspace import TrainedModel, Workspace
 
+pytestmark = pytest.mark.training
+
 SUBJECT10 = PROTOCOLS["subject10"]
 
 

@@ -42,6 +42,8 @@ from training.detector.publish import (
 from training.detector.scenes import Scenes
 from training.detector.timing import latencies
 
+pytestmark = pytest.mark.training
+
 
 @pytest.fixture(scope="module")
 def contents(ckplus: Path) -> dict[Precision, bytes]:

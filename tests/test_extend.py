@@ -20,6 +20,8 @@ from tests.conftest import ROOT, StartServer
 from training.cli import main as training
 from training.datasets import MIN_PEOPLE
 
+pytestmark = pytest.mark.training
+
 PAGE = (ROOT / "docs" / "extend.md").read_text()
 PEOPLE = [f"person{number}" for number in range(2 * MIN_PEOPLE)]
 PICTURES = 4

@@ -24,6 +24,8 @@ from training.publish import GateError, check_gate, publish_model
 from training.recipe import Recipe
 from training.workspace import Evaluation, PretrainedBase, TrainedModel, Workspace
 
+pytestmark = pytest.mark.training
+
 
 @pytest.fixture(scope="module")
 def few_faces(ckplus: Path) -> FaceDataset:

@@ -10,6 +10,7 @@ import numpy as np
 
 from emotion.errors import EmotionError
 from emotion.labels import EMOTIONS
+from training import faceres
 from training.backbones import BACKBONES
 
 LOGITS = "logits"
@@ -28,7 +29,8 @@ def build_classifier(
         name: one of BACKBONES.
         input_size: side of the input in pixels.
         init: ``imagenet`` (Keras downloads the weights), ``random``, or the path of weights:
-            Keras's ``.weights.h5`` or ``.h5`` of the base, or an ``.npz`` keyed by variable path.
+            Keras's ``.weights.h5`` or ``.h5`` of the base, an ``.npz`` keyed by variable path, or
+            the ``.json`` of HSE-FaceRes (MobileNet alone; see training/faceres.py).
         dropout: rate before the last layer.
         classes: how many classes the last layer tells apart.
 
@@ -64,8 +66,10 @@ def init_source(init: str) -> str:
     if init in ("imagenet", "random"):
         return init
     path = _file(init)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return f"{path.name} (sha256 {digest[:12]})"
+    digest = hashlib.sha256()
+    for file in faceres.files(path) if path.suffix == ".json" else [path]:
+        digest.update(file.read_bytes())
+    return f"{path.name} (sha256 {digest.hexdigest()[:12]})"
 
 
 def _file(init: str) -> Path:
@@ -93,6 +97,8 @@ def _initialise(base: keras.Model, name: str, init: str) -> None:
         if path.suffix == ".npz":
             with path.open("rb") as file, np.load(file) as arrays:
                 _assign(base, arrays)
+        elif path.suffix == ".json":
+            faceres.assign(base, path)
         else:
             base.load_weights(path)
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
