@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -23,6 +24,8 @@ from emotion.faces import CaffeDetector
 from tests.browser import ALLOWED, DESKTOP, SLOW, Open, Watch, camera, launched, write_camera
 from tests.stores import write_small_store
 from tests.synthetic import write_ckplus
+from training.datasets import FaceDataset, load_ckplus
+from training.workspace import Workspace
 
 
 def encode(rgb: np.ndarray, kind: str = "PNG", **options: object) -> bytes:
@@ -84,6 +87,23 @@ def classifier() -> Classifier:
 def ckplus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The stand-in for CK+, the same on every machine."""
     return write_ckplus(tmp_path_factory.mktemp("data") / "ckplus.zip")
+
+
+@pytest.fixture(scope="session")
+def few_faces(ckplus: Path) -> FaceDataset:
+    """A hundred faces of the stand-in for CK+."""
+    full = load_ckplus(ckplus)
+    chosen = np.flatnonzero(np.isin(full.subjects, [f"S{n:03}" for n in range(7)]))[::2]
+    arrays = {name: value for name, value in vars(full).items() if isinstance(value, np.ndarray)}
+    kept = {name: value[chosen] for name, value in arrays.items()}
+    return replace(full, **kept)
+
+
+@pytest.fixture
+def run_dir(few_faces: FaceDataset, tmp_path: Path) -> Path:
+    """A run of these faces, prepared."""
+    few_faces.save(Workspace(tmp_path / "run").dataset)
+    return tmp_path / "run"
 
 
 @pytest.fixture(scope="session")

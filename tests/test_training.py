@@ -6,7 +6,6 @@ import re
 import signal
 import time
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,26 +20,9 @@ from tests.synthetic import write_fer2013
 from training.datasets import FaceDataset, load_ckplus, load_fer2013, with_ckplus_labels
 from training.evaluate import expected_calibration_error, metrics_of
 from training.publish import GateError, check_gate, publish_model
-from training.recipe import Recipe
 from training.workspace import Evaluation, PretrainedBase, TrainedModel, Workspace
 
 pytestmark = pytest.mark.training
-
-
-@pytest.fixture(scope="module")
-def few_faces(ckplus: Path) -> FaceDataset:
-    """A hundred faces of the stand-in for CK+."""
-    full = load_ckplus(ckplus)
-    chosen = np.flatnonzero(np.isin(full.subjects, [f"S{n:03}" for n in range(7)]))[::2]
-    arrays = {name: value for name, value in vars(full).items() if isinstance(value, np.ndarray)}
-    kept = {name: value[chosen] for name, value in arrays.items()}
-    return replace(full, **kept)
-
-
-@pytest.fixture
-def run_dir(few_faces: FaceDataset, tmp_path: Path) -> Path:
-    few_faces.save(Workspace(tmp_path / "run").dataset)
-    return tmp_path / "run"
 
 
 # Of the whole network: TensorFlow builds a graph for each phase, and the head alone learns nothing
@@ -130,7 +112,7 @@ def test_fer2013_before_and_beside_ckplus(
     assert len(log.history) == log.epochs == 1
     assert printed[0] == f"FER2013's private test: {log.private_test_accuracy:.1%}"
     beside = ("--rehearsal", 0.5, "--fer2013", source)
-    assert "leave it out" in failure("pretrain", *here, *beside)
+    assert "leave them out" in failure("pretrain", *here, *beside)
     step("train", *here, *TINY[2:], "--init", weights, *beside)
     run = json.loads((run_dir / "mobilenet" / "train.json").read_text())["run"]
     recipe = run["recipe"]
@@ -156,6 +138,13 @@ def test_errors_say_what_to_do(tmp_path: Path, run_dir: Path) -> None:
     (tmp_path / "wrong.weights.h5").write_bytes(b"no weights")
     wrong = failure("train", *here, run_dir, "--init", tmp_path / "wrong.weights.h5")
     assert "wrong.weights.h5 does not hold weights for mobilenet" in wrong
+    for content in ("{", "{}", '{"weightsManifest": [{"paths": ["gone.bin"], "weights": []}]}'):
+        graph = tmp_path / "graph.json"
+        graph.write_text(content)
+        wrong = failure("train", *here, run_dir, "--init", graph)
+        assert "graph.json does not hold weights for" in wrong
+    untaught = failure("train", *here, run_dir, "--init", "random", "--teacher", "vgg16")
+    assert "run `python -m training train --model vgg16`, or `crossval --model vgg16" in untaught
     assert "rate" in failure("train", *here, run_dir, "--rate", -1)
 
 
@@ -242,59 +231,6 @@ def test_weights_of_another_shape_or_damaged_are_named(tmp_path: Path) -> None:
     for name in ("shape.npz", "names.npz", "damaged.npz", "empty.npz", "half.weights.h5"):
         with pytest.raises(WeightsError, match=f"{name} does not hold weights for mobilenet"):
             build_classifier("mobilenet", 32, str(tmp_path / name), 0.3)
-
-
-def test_the_average_follows_and_lends_its_weights(tmp_path: Path) -> None:
-    import keras
-
-    from training.average import WeightAverage
-
-    pixels = keras.Input((1,))
-    model = keras.Model(pixels, keras.layers.Dense(1, kernel_initializer="zeros")(pixels))
-    model.compile(keras.optimizers.SGD(1.0), "mse")
-    average = WeightAverage(model, decay=0.5)
-    average.set_model(model)
-    kernel = model.weights[0]
-    for value, expected in enumerate((0.9, 1.8), start=1):  # decay 1/10, then 2/11
-        kernel.assign([[float(value)]])
-        model.optimizer.iterations.assign(value - 1)
-        average.on_train_batch_end(0)
-        with average.applied():
-            assert kernel.value.numpy().item() == pytest.approx(expected, abs=1e-3)
-        assert kernel.value.numpy().item() == value
-    average.save(tmp_path / "average.npz")
-    again = WeightAverage(model, decay=0.5)
-    again.load(tmp_path / "average.npz")
-    with again.applied():
-        assert kernel.value.numpy().item() == pytest.approx(1.8, abs=1e-3)
-
-
-def test_mixing_blends_labels_and_pixels_alike(few_faces: FaceDataset) -> None:
-    from training.batches import Batches
-
-    recipe = Recipe(model="mobilenet", input_size=32, mixup=1.0, cutout=1.0, brightness=0.2)
-    batches = Batches(few_faces, np.arange(64), recipe, len(EMOTIONS))
-    first, again = (next(iter(batches.epoch(3))) for _ in range(2))
-    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
-    pixels, labels, weights = (part.numpy() for part in first)
-    assert pixels.shape == (32, 32, 32, 3)
-    assert 0 <= pixels.min() < pixels.max() <= 255
-    assert labels.sum(axis=1) == pytest.approx(1, abs=1e-6)
-    assert ((labels > 0.01) & (labels < 0.99)).any()
-    assert weights.shape == (32,)
-
-
-def test_rehearsal_fills_its_share_of_every_batch(few_faces: FaceDataset) -> None:
-    from training.batches import Batches
-
-    beside = replace(few_faces, faces=np.zeros_like(few_faces.faces))
-    recipe = Recipe(model="mobilenet", input_size=32, rehearsal=0.25)
-    batches = Batches(few_faces, np.arange(64), recipe, len(EMOTIONS), beside)
-    assert len(batches) == 64 // 24
-    for pixels, labels, _ in batches.epoch(0):
-        assert (pixels.numpy().max(axis=(1, 2, 3)) == 0).sum() == 8
-        assert labels.shape == (32, len(EMOTIONS))
-    assert sum(len(labels) for _, labels in batches.plain()) == 64
 
 
 def test_fer2013_gets_the_labels_of_ckplus(tmp_path: Path) -> None:

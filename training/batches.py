@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
@@ -25,7 +26,8 @@ class Batches:
 
     Pixels are float32 [b, size, size, 3], 0..255; labels one-hot [b, classes]; weights [b]
     balance the classes. ``beside`` fills the recipe's share ``rehearsal`` of each batch, drawn
-    with its classes balanced; an epoch is over when ``indices`` are.
+    with its classes balanced; an epoch is over when ``indices`` are. Where there is a ``teacher``
+    (a classifier of these pixels), its answers are blended into the labels of ``epoch``.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class Batches:
         recipe: Recipe,
         classes: int,
         beside: FaceDataset | None = None,
+        teacher: keras.Model | None = None,
     ) -> None:
         faces, labels = dataset.faces[indices], dataset.labels[indices]
         weights = compute_sample_weight("balanced", labels)
@@ -51,6 +54,7 @@ class Batches:
         self._one_hot = tf.one_hot(labels, classes)
         self._weights = tf.constant(weights, tf.float32)
         self._recipe = recipe
+        self._teacher = teacher
 
     def __len__(self) -> int:
         """Batches of one epoch; a last, smaller one is dropped (its statistics are poor)."""
@@ -63,7 +67,7 @@ class Batches:
         change = augmentation(int(random.integers(2**31)), self._recipe)
         rows = tf.data.Dataset.from_tensor_slices(order).batch(self._size, drop_remainder=True)
         batches = rows.map(
-            lambda row: (
+            lambda row: self._taught(
                 _colour(change(self._pixels(row), training=True)),
                 tf.gather(self._one_hot, row),
                 tf.gather(self._weights, row),
@@ -87,6 +91,12 @@ class Batches:
         own = order[: len(self) * (self._size - self._beside)].reshape(len(self), -1)
         drawn = random.choice(len(self._chances), (len(self), self._beside), p=self._chances)
         return np.concatenate([own, self._count + drawn], axis=1).ravel()
+
+    def _taught(self, pixels: Any, labels: Any, weights: Any) -> tuple[Any, Any, Any]:
+        if self._teacher is not None:
+            share = self._recipe.distillation
+            labels = (1 - share) * labels + share * self._teacher(pixels, training=False)
+        return pixels, labels, weights
 
     def _pixels(self, row: Any) -> Any:
         return tf.cast(tf.gather(self._grey, row), tf.float32)

@@ -45,8 +45,10 @@ def pretrain(options: Options) -> None:
     from training.pretrain import pretrain as on_fer2013
 
     recipe = _recipe(options)
-    if recipe.rehearsal:
-        raise OptionError("--rehearsal is for the stages after this one: leave it out here.")
+    if recipe.rehearsal or recipe.teacher:
+        raise OptionError(
+            "--rehearsal and --teacher are for the stages after this one: leave them out here."
+        )
     workspace = _workspace(options)
     log = on_fer2013(recipe, _fer2013(options), workspace)
     print(f"FER2013's private test: {log.private_test_accuracy:.1%}")

@@ -70,6 +70,7 @@ def fit(
     folder: Path,
     classes: int,
     beside: FaceDataset | None = None,
+    teacher: keras.Model | None = None,
 ) -> tuple[keras.Model, Progress]:
     """Train, or go on training where ``folder`` has a checkpoint, and return the best epoch.
 
@@ -83,6 +84,7 @@ def fit(
         classes: how many classes the labels have.
         beside: faces that fill the recipe's share ``rehearsal`` of each batch; labels as
             ``dataset``'s.
+        teacher: a classifier whose answers are learnt beside the labels.
 
     Raises:
         OtherRunError: the checkpoint in ``folder`` is of another recipe or other data.
@@ -99,7 +101,7 @@ def fit(
     average = WeightAverage(model, recipe.weight_average)
     if progress.epoch:
         average.load(folder / _AVERAGE)
-    batches = Batches(dataset, train, recipe, classes, beside)
+    batches = Batches(dataset, train, recipe, classes, beside, teacher)
     held_out = Batches(dataset, validation, recipe, classes).plain()
     epochs = recipe.head_epochs + recipe.epochs
     with tqdm(total=epochs * len(batches), initial=progress.epoch * len(batches)) as bar:

@@ -2,6 +2,8 @@
 
 import hashlib
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +69,9 @@ def init_source(init: str) -> str:
         return init
     path = _file(init)
     digest = hashlib.sha256()
-    for file in faceres.files(path) if path.suffix == ".json" else [path]:
-        digest.update(file.read_bytes())
+    with _reading(path, "a backbone"):
+        for file in faceres.files(path) if path.suffix == ".json" else [path]:
+            digest.update(file.read_bytes())
     return f"{path.name} (sha256 {digest.hexdigest()[:12]})"
 
 
@@ -93,7 +96,7 @@ def _initialise(base: keras.Model, name: str, init: str) -> None:
         base.set_weights(source.get_weights())
         return
     path = _file(init)
-    try:
+    with _reading(path, name):
         if path.suffix == ".npz":
             with path.open("rb") as file, np.load(file) as arrays:
                 _assign(base, arrays)
@@ -101,6 +104,12 @@ def _initialise(base: keras.Model, name: str, init: str) -> None:
             faceres.assign(base, path)
         else:
             base.load_weights(path)
+
+
+@contextmanager
+def _reading(path: Path, name: str) -> Iterator[None]:
+    try:
+        yield
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise WeightsError(f"{path} does not hold weights for {name}: {error}") from error
 

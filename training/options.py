@@ -64,6 +64,7 @@ def recipe() -> argparse.ArgumentParser:
             continue
         choices = get_args(field.annotation)
         default = "the backbone's" if field.is_required() else field.default
+        default = "none" if default == "" else default
         options.add_argument(
             f"--{name.replace('_', '-')}",
             type=str if choices else cast(type, field.annotation),

@@ -47,6 +47,12 @@ class Recipe(BaseModel):
         description="share of each batch that comes from FER2013, so that CK+'s few people are "
         "not learnt by heart",
     )
+    teacher: str = Field(
+        default="", description="a model of the same run whose answers are learnt beside the labels"
+    )
+    distillation: float = Field(
+        default=0.5, ge=0, le=1, description="the teacher's share of what is learnt"
+    )
     brightness: float = Field(
         default=0, ge=0, le=1, description="random change of brightness at most, of the range"
     )

@@ -20,6 +20,7 @@ from training.provenance import git_commit
 from training.quantize import CALIBRATION_IMAGES, quantize
 from training.recipe import Recipe
 from training.splits import DataSplit, Indices
+from training.teacher import load_teacher
 from training.workspace import TrainedModel, Workspace
 
 
@@ -45,6 +46,7 @@ def train_on(
         folder / "checkpoint",
         len(EMOTIONS),
         beside,
+        load_teacher(recipe, workspace),
     )
     held_out = face_tensors(dataset.faces[split.validation], recipe.input_size)
     answers = model.predict(held_out.astype(np.float32), verbose=0)

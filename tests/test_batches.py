@@ -1,0 +1,92 @@
+"""What a training step is given: mixed, rehearsed, taught; and what the average keeps of it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emotion import EMOTIONS
+from training.datasets import FaceDataset
+from training.fit import Progress
+from training.recipe import Recipe
+from training.workspace import TrainedModel, Workspace
+
+pytestmark = pytest.mark.training
+
+
+def test_the_average_follows_and_lends_its_weights(tmp_path: Path) -> None:
+    import keras
+
+    from training.average import WeightAverage
+
+    pixels = keras.Input((1,))
+    model = keras.Model(pixels, keras.layers.Dense(1, kernel_initializer="zeros")(pixels))
+    model.compile(keras.optimizers.SGD(1.0), "mse")
+    average = WeightAverage(model, decay=0.5)
+    average.set_model(model)
+    kernel = model.weights[0]
+    for value, expected in enumerate((0.9, 1.8), start=1):  # decay 1/10, then 2/11
+        kernel.assign([[float(value)]])
+        model.optimizer.iterations.assign(value - 1)
+        average.on_train_batch_end(0)
+        with average.applied():
+            assert kernel.value.numpy().item() == pytest.approx(expected, abs=1e-3)
+        assert kernel.value.numpy().item() == value
+    average.save(tmp_path / "average.npz")
+    again = WeightAverage(model, decay=0.5)
+    again.load(tmp_path / "average.npz")
+    with again.applied():
+        assert kernel.value.numpy().item() == pytest.approx(1.8, abs=1e-3)
+
+
+def test_mixing_blends_labels_and_pixels_alike(few_faces: FaceDataset) -> None:
+    from training.batches import Batches
+
+    recipe = Recipe(model="mobilenet", input_size=32, mixup=1.0, cutout=1.0, brightness=0.2)
+    batches = Batches(few_faces, np.arange(64), recipe, len(EMOTIONS))
+    first, again = (next(iter(batches.epoch(3))) for _ in range(2))
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    pixels, labels, weights = (part.numpy() for part in first)
+    assert pixels.shape == (32, 32, 32, 3)
+    assert 0 <= pixels.min() < pixels.max() <= 255
+    assert labels.sum(axis=1) == pytest.approx(1, abs=1e-6)
+    assert ((labels > 0.01) & (labels < 0.99)).any()
+    assert weights.shape == (32,)
+
+
+def test_rehearsal_fills_its_share_of_every_batch(few_faces: FaceDataset) -> None:
+    from training.batches import Batches
+
+    beside = replace(few_faces, faces=np.zeros_like(few_faces.faces))
+    recipe = Recipe(model="mobilenet", input_size=32, rehearsal=0.25)
+    batches = Batches(few_faces, np.arange(64), recipe, len(EMOTIONS), beside)
+    assert len(batches) == 64 // 24
+    for pixels, labels, _ in batches.epoch(0):
+        assert (pixels.numpy().max(axis=(1, 2, 3)) == 0).sum() == 8
+        assert labels.shape == (32, len(EMOTIONS))
+    assert sum(len(labels) for _, labels in batches.plain()) == 64
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
+def test_a_teacher_is_blended_into_the_labels(run_dir: Path, few_faces: FaceDataset) -> None:
+    from training.batches import Batches
+    from training.network import build_classifier
+    from training.stages import course_of, run_of
+    from training.teacher import TeacherError, load_teacher
+
+    workspace, taught = Workspace(run_dir), Recipe(model="mobilenet", input_size=32, init="random")
+    trained = build_classifier("mobilenet", 32, "random", 0.3)
+    workspace.folder("mobilenet").mkdir()
+    trained.save_weights(workspace.weights("mobilenet"))
+    log = TrainedModel(temperature=1, **course_of(run_of(taught, few_faces), Progress("run")))
+    workspace.log("mobilenet").write_text(log.model_dump_json())
+
+    recipe = Recipe(model="vgg16", input_size=32, teacher="mobilenet", distillation=0.25)
+    teacher = load_teacher(recipe, workspace)
+    batches = Batches(few_faces, np.arange(64), recipe, len(EMOTIONS), teacher=teacher)
+    pixels, labels, _ = next(iter(batches.epoch(0)))
+    truth = (labels.numpy() - 0.25 * trained(pixels).numpy()) / 0.75
+    assert np.sort(truth, axis=1) == pytest.approx(np.tile([0] * 6 + [1], (32, 1)), abs=1e-5)
+    with pytest.raises(TeacherError, match="takes 32 pixels a side, the student 48"):
+        load_teacher(recipe.model_copy(update={"input_size": 48}), workspace)
