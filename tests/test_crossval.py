@@ -49,7 +49,7 @@ def workspace(dataset: FaceDataset, tmp_path: Path) -> Workspace:
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 200
+    until = time.monotonic() + 400
     while not condition() and time.monotonic() < until:
         time.sleep(0.05)
 

@@ -67,7 +67,7 @@ def store(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (command,) = re.findall(r"^\.venv/bin/python (-m training run .*)$", PAGE, re.M)
     words = shlex.split(command.replace("~/faces", str(faces)))
     done = subprocess.run(
-        [sys.executable, *words], cwd=checkout, capture_output=True, text=True, timeout=280
+        [sys.executable, *words], cwd=checkout, capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return checkout / "model_store"

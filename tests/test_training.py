@@ -87,7 +87,7 @@ def test_a_killed_training_resumes(run_dir: Path) -> None:
     options += ("--activations", "int8")  # a layer of our own must survive the checkpoint
     progress = run_dir / "mobilenet" / "checkpoint" / "progress.json"
     killed = training(*arguments, *options)
-    until = time.monotonic() + 120
+    until = time.monotonic() + 400
     while not progress.is_file() and time.monotonic() < until:
         time.sleep(0.05)
     killed.send_signal(signal.SIGKILL)
