@@ -23,6 +23,7 @@ from training.predictions import (
     write_predictions,
 )
 from training.protocols import PROTOCOLS
+from training.trials import read_trials
 from training.workspace import TrainedModel, Workspace
 
 pytestmark = pytest.mark.training
@@ -84,6 +85,16 @@ def test_a_killed_crossval_goes_on_in_its_fold(workspace: Workspace, dataset: Fa
     assert all(abs(sum(row.probabilities) - 1) < 0.02 for row in rows)
     left = {path.name for path in place.folder("mobilenet").iterdir()}
     assert left == {"predictions.csv", "train.json"}
+
+    store = workspace.root / "store"
+    kept = ("trial", "--model", "mobilenet", "--run-dir", workspace.root, "--store", store)
+    for _ in range(2):  # the same title: in the other's place
+        assert "1 folds of mobilenet" in step(*kept, "--title", "everything at once")
+    (trial,) = read_trials(store / "reports")
+    assert (trial.recipe["epochs"], trial.folds[1].images) == (3, len(test))
+    right = [row.label == row.predicted for row in rows if row.precision == "int8"]
+    assert trial.folds[1].right["int8"] == sum(right)
+    assert "no finished fold of vgg16" in failure(*kept, "--model", "vgg16", "--title", "none")
 
     with pytest.raises(PredictionsError, match="subject10 --folds-only 0,2,3,4,5,6,7,8,9"):
         merge(SUBJECT10, workspace, workspace.root / "reports")

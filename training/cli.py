@@ -132,6 +132,17 @@ def merge(options: Options) -> None:
     print(f"{reports / protocol.file}: {', '.join(models)}")
 
 
+def trial(options: Options) -> None:
+    """Keep what the finished folds of a run gave in the store's reports, under a title."""
+    from training.protocols import PROTOCOLS
+    from training.trials import keep_trial
+
+    protocol = PROTOCOLS[options.protocol]
+    reports: Path = options.store / REPORTS
+    kept = keep_trial(options.title, options.model, protocol, _workspace(options), reports)
+    print(f"{kept.title}: {len(kept.folds)} folds of {kept.model}")
+
+
 def report(options: Options) -> None:
     """Write tables and figures from the raw predictions in the store's reports."""
     from training.report import report
@@ -174,6 +185,7 @@ def _parser() -> argparse.ArgumentParser:
         (run, [data, ckplus, fer2013, faces, model, recipe, store]),
         (crossval, [model, recipe, data, fer2013, protocol, parents.folds()]),
         (merge, [protocol, store, parents.models()]),
+        (trial, [model, protocol, store, parents.title()]),
         (report, [store]),
         (robustness, [model, data, ckplus, store, parents.frames()]),
         (detector, [data, ckplus, store]),

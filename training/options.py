@@ -75,6 +75,13 @@ def recipe() -> argparse.ArgumentParser:
     return options
 
 
+def title() -> argparse.ArgumentParser:
+    """What a trial tries."""
+    options = argparse.ArgumentParser(add_help=False)
+    options.add_argument("--title", required=True, help="what was tried, for a reader")
+    return options
+
+
 def store() -> argparse.ArgumentParser:
     """Which model store."""
     options = argparse.ArgumentParser(add_help=False)

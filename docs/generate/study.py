@@ -9,9 +9,11 @@ from docs.generate.parts import parts
 from emotion.classifier import CHECKOUT_STORE
 from emotion.store import REPORTS, ModelStore
 from training import tables
+from training.predictions import read_predictions
 from training.protocols import PROTOCOLS
 from training.scores import ArtifactScores, read_scores
 from training.study import STUDY_ACCURACY
+from training.trials import Trial, read_trials
 
 _FOLDER = CHECKOUT_STORE / REPORTS
 _SHOWN_CHANNELS = 6
@@ -123,6 +125,12 @@ With the study's formula, symmetric about zero, half of them would stand for neg
 which ReLU6 leaves none."""
 
 
+def tried() -> str:
+    """Each trial, beside what the merged ten folds have on the same images."""
+    head = ("tried", "backbone", "folds", "images", "float32", "int8", "the ten folds' float32")
+    return tables.markdown_table(head, map(_trial_row, read_trials(_FOLDER)))
+
+
 BLOCKS = {
     "the study": the_study,
     "ours": ours,
@@ -130,6 +138,7 @@ BLOCKS = {
     "sizes": sizes,
     "contents": contents,
     "per class": per_class,
+    "tried": tried,
     "layer": layer,
 }
 
@@ -139,6 +148,26 @@ def _scores(protocol: str) -> list[ArtifactScores]:
     found = PROTOCOLS[protocol]
     path = _FOLDER / found.file
     return read_scores(path, found) if path.is_file() else []
+
+
+def _trial_row(trial: Trial) -> tuple[str, ...]:
+    images = sum(fold.images for fold in trial.folds.values())
+    shares = (
+        sum(fold.right[precision] for fold in trial.folds.values()) / images
+        for precision in ("float32", "int8")
+    )
+    merged = [
+        row.predicted == row.label
+        for row in read_predictions(_FOLDER / PROTOCOLS[trial.protocol].file)
+        if (row.model, row.precision) == (trial.model, "float32") and row.fold in trial.folds
+    ]
+    folds = (
+        "all"
+        if len(trial.folds) == PROTOCOLS[trial.protocol].folds
+        else ", ".join(map(str, trial.folds))
+    )
+    against = f"{np.mean(merged):.1%}" if merged else "not measured"
+    return (trial.title, trial.model, folds, str(images), *map("{:.1%}".format, shares), against)
 
 
 def _model() -> str:

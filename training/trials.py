@@ -1,0 +1,93 @@
+"""What was tried on some folds, kept in the store's reports whether it helped or not."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from emotion.records import PRECISIONS, Precision
+from training.predictions import PredictionsError, read_predictions
+from training.protocols import Protocol
+from training.workspace import TrainedModel, Workspace
+
+FILE = "trials.json"
+
+
+class TriedFold(BaseModel):
+    """How one fold's artifacts did on its test images."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    images: int
+    right: dict[Precision, int]
+    seconds: float  # of training
+
+
+class Trial(BaseModel):
+    """One recipe, tried on some folds of a protocol."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    title: str
+    model: str
+    protocol: str
+    date: str
+    git_commit: str
+    machine: str
+    recipe: dict[str, Any]
+    folds: dict[int, TriedFold]
+
+
+_TRIALS = TypeAdapter(list[Trial])
+
+
+def read_trials(reports: Path) -> list[Trial]:
+    """Return the trials in the order they were made; none where none is kept."""
+    path = reports / FILE
+    return _TRIALS.validate_json(path.read_bytes()) if path.is_file() else []
+
+
+def keep_trial(
+    title: str, model: str, protocol: Protocol, workspace: Workspace, reports: Path
+) -> Trial:
+    """Keep the finished folds of a run; a trial of the same title and model is replaced.
+
+    Raises:
+        PredictionsError: no fold is finished, or folds differ in recipe.
+    """
+    found: dict[int, tuple[TrainedModel, TriedFold]] = {}
+    for fold in range(protocol.folds):
+        place = workspace.fold(protocol.name, fold)
+        if place.predictions(model).is_file():
+            found[fold] = _fold(model, place)
+    logs = [log for log, _ in found.values()]
+    if not logs or any(log.run.recipe != logs[0].run.recipe for log in logs):
+        raise PredictionsError(
+            f"{workspace.root} has no finished fold of {model}, or folds of different recipes."
+        )
+    trial = Trial(
+        title=title,
+        model=model,
+        protocol=protocol.name,
+        date=datetime.now(UTC).date().isoformat(),
+        git_commit=logs[0].run.git_commit,
+        machine=logs[0].machine,
+        recipe=logs[0].run.recipe,
+        folds={number: fold for number, (_, fold) in found.items()},
+    )
+    others = [t for t in read_trials(reports) if (t.title, t.model) != (title, model)]
+    reports.mkdir(parents=True, exist_ok=True)
+    (reports / FILE).write_bytes(_TRIALS.dump_json([*others, trial], indent=1) + b"\n")
+    return trial
+
+
+def _fold(model: str, place: Workspace) -> tuple[TrainedModel, TriedFold]:
+    log = TrainedModel.model_validate_json(place.log(model).read_text())
+    rows = read_predictions(place.predictions(model))
+    right = {
+        precision: sum(r.predicted == r.label for r in rows if r.precision == precision)
+        for precision in PRECISIONS
+    }
+    images = len({row.image for row in rows})
+    return log, TriedFold(images=images, right=right, seconds=round(log.seconds, 1))
