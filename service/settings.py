@@ -76,8 +76,8 @@ class Settings(BaseSettings):
         default=2.0,
         ge=0,
         allow_inf_nan=False,
-        description="how often to look whether a newer store was published or promoted, which then "
-        "replaces the loaded one; 0 means on SIGHUP alone",
+        description="how often to look, give or take a quarter, whether a newer store was "
+        "published or promoted, which then replaces the loaded one; 0 means on SIGHUP alone",
     )
     shadow: ArtifactName | None = Field(
         default=None,
