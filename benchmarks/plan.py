@@ -1,8 +1,8 @@
 """The pods, cores, memory, machines and money that so many requests a second need.
 
-Every number is measured (benchmarks.costs), a setting of the manifests, or an assumption. A pod has
-a queue of its own, as behind a Service that picks pods at random; a proxy that picks the least busy
-one does better.
+Money is for whole machines, as they are let; proxies are not in it. Every number is measured
+(benchmarks.costs), a setting of the manifests, or an assumption. A pod has a queue of its own, as
+behind a Service that picks pods at random; a proxy that picks the least busy one does better.
 """
 
 from dataclasses import dataclass, field
@@ -47,6 +47,7 @@ class Assumptions:
     requests_per_connection: float = _option(1.0, "that a client sends before it leaves")
     link_gbit: float = _option(10.0, "a second, of one proxy or one registry")
     publish_seconds: float = _option(300.0, "in which every pod should have a new store")
+    store_gets: float = _option(5500.0, "a second, of one prefix of S3: what its guidelines say")
     prometheus_series: float = _option(5000000.0, "that one Prometheus holds")
     log_gb_day: float = _option(1000.0, "that your log system takes")
     cluster_nodes: float = _option(5000.0, "of one cluster: what Kubernetes is tested with")
@@ -120,9 +121,12 @@ class Plan:
 
     @property
     def month(self) -> float:
-        """Money for cores, memory and answers, all month at this rate."""
+        """Money for these machines and for the answers, all month at this rate."""
         given = self.pod.given
-        hourly = self.cores * given.price_core_hour + self.gigabytes * given.price_gb_hour
+        machine = (
+            given.machine_cores * given.price_core_hour + given.machine_gb * given.price_gb_hour
+        )
+        hourly = self.machines * machine
         answers: float = self.rps * SECONDS * result("capacity")["answer_bytes"] / 1e9
         return hourly * HOURS + answers * given.price_egress_gb
 

@@ -119,6 +119,14 @@ def _point(share: float, rounds: list[_Round], seconds: float) -> Point:
     )
 
 
+async def count_series(http: httpx.AsyncClient) -> int:
+    """Return how many series Prometheus holds of a pod that has answered, is probed and scraped."""
+    for path in ("/livez", "/readyz", "/metrics"):
+        (await http.get(path)).raise_for_status()
+    lines = (await http.get("/metrics")).text.splitlines()
+    return sum(not line.startswith("#") for line in lines)
+
+
 async def measure(server: Server, rounds: int, requests: int, seconds: float) -> dict[str, object]:
     """Measure service times and both loads, so many times."""
     limits = httpx.Limits(max_connections=500, max_keepalive_connections=500)
@@ -126,7 +134,7 @@ async def measure(server: Server, rounds: int, requests: int, seconds: float) ->
         await _closed(http, usable_cores(), 20)
         done = [await _round(http, requests, seconds) for _ in range(rounds)]
         answer = await http.post("/predict", content=PHOTO)
-        metrics = (await http.get("/metrics")).text
+        series = await count_series(http)
     asked = [line for line in server.log.read_text().splitlines() if "/predict" in line]
     headers = sum(len(name) + len(value) + 4 for name, value in answer.headers.raw)
     middles = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
@@ -137,7 +145,7 @@ async def measure(server: Server, rounds: int, requests: int, seconds: float) ->
         "points": [asdict(_point(share, done, seconds)) for share in SHARES],
         "answer_bytes": len(answer.content) + headers,
         "log_bytes_per_request": round(sum(map(len, asked)) / len(asked)),
-        "series": sum(not line.startswith("#") for line in metrics.splitlines()),
+        "series": series,
     }
 
 

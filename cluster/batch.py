@@ -14,7 +14,7 @@ import typer
 
 from cluster.plan import shards, write_plan
 from cluster.worker import Job, Worker, part
-from emotion.batch import BatchError, replacing
+from emotion.batch import BatchError, creating
 from emotion.cli import options as o
 from emotion.errors import EmotionError
 from emotion.printable import printable
@@ -112,24 +112,34 @@ def _absolute(path: Path | None) -> str | None:
 def _begin(job: Job) -> bool:
     """Fix what is to be done, or find it as it was fixed; tells which, by True for the latter.
 
+    Of several that begin at the same moment one fixes it, and the others find it.
+
     Raises:
         BatchError: the folder holds another job.
     """
     Path(job.out).mkdir(parents=True, exist_ok=True)
     note = Path(job.out) / "_job.json"
-    if note.exists():
+    try:
+        with creating(note) as temporary:
+            temporary.write_text(json.dumps(vars(job)))
+        found = False
+    except FileExistsError:
+        found = True
         before = json.loads(note.read_text())
         changed = [name for name, value in vars(job).items() if before.get(name) != value]
         if changed:
             had = ", ".join(f"{name}={before.get(name)}" for name in changed)
             raise BatchError(
                 f"{job.out} holds a job with {had}: go on with that, or choose another --out."
-            )
-        return True
-    write_plan(Path(job.source), job.plan, job.shard, job.column)
-    with replacing(note) as temporary:
-        temporary.write_text(json.dumps(vars(job)))
-    return False
+            ) from None
+    if not job.plan.exists():
+        try:
+            write_plan(Path(job.source), job.plan, job.shard, job.column)
+        except BaseException:
+            if not found:
+                note.unlink()  # there is no such job
+            raise
+    return found
 
 
 def _connect(address: str, workers: int | None) -> int:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TypedDict
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from emotion.batch import BatchError, find_pictures, replacing
+from emotion.batch import BatchError, creating, find_pictures
 
 
 class Item(TypedDict):
@@ -29,7 +30,7 @@ def write_plan(source: Path, plan: Path, shard: int, column: str) -> None:
 
     Args:
         source: where the pictures are. A folder with Parquet files is taken as these.
-        plan: the file to write, whole or not at all.
+        plan: the file to write, whole or not at all; one that is there by then stays.
         shard: most pictures of a shard.
         column: has the pictures' bytes, in a table.
 
@@ -40,7 +41,7 @@ def write_plan(source: Path, plan: Path, shard: int, column: str) -> None:
     tables = [source] if source.is_file() else sorted(source.glob("**/*.parquet"))
     found = chain.from_iterable(_rows(source, table, shard, column) for table in tables)
     pictures = 0
-    with replacing(plan) as temporary:
+    with suppress(FileExistsError), creating(plan) as temporary:
         with pq.ParquetWriter(temporary, _SCHEMA) as writer:
             for items in found if tables else _files(source, shard):
                 writer.write_table(pa.Table.from_pylist(items, _SCHEMA), row_group_size=shard)

@@ -4,9 +4,11 @@ One deployment holds the whole pipeline, because a hop between its steps costs a
 steps (docs/scale.md); ``layout: staged`` gives the networks a deployment of their own.
 """
 
+import os
 from functools import partial
 from typing import Any, Literal
 
+import structlog
 from pydantic import BaseModel, Field
 from ray import serve
 from ray.serve import Application
@@ -16,8 +18,9 @@ from cluster.app import CurrentApp
 from cluster.stages import Artifacts, StagedRuntime
 from service.app import create_app
 from service.runtime import Runtime
-from service.settings import Settings
+from service.settings import Settings, check_names
 
+_log = structlog.get_logger()
 REPLICA: dict[str, Any] = {
     "max_queued_requests": 1000,  # at each proxy, while replicas come or go
     "backpressure_config": {"status_code": 503, "retry_after_s": 1},
@@ -53,13 +56,22 @@ class Emotion:
         """Serve under these settings from now on, such as those with another ``store``.
 
         Raises:
-            pydantic.ValidationError, EmotionError: nothing can serve under them.
+            pydantic.ValidationError, EmotionError: nothing can serve under them, or one is none.
         """
-        await self._app.follow(Settings(**{"threads": self._threads} | user_config))
+        check_names(os.environ)
+        settings = Settings(**{"threads": self._threads} | user_config)
+        await self._app.follow(settings)
+        if not settings.api_keys:  # settings.host is not where Ray's proxies listen
+            _log.warning("everybody whom Ray's proxies reach may ask: there are no api_keys")
 
 
 def build(options: Options) -> Application:
-    """Return the application that ``serve run`` and a config's ``import_path`` start."""
+    """Return the application that ``serve run`` and a config's ``import_path`` start.
+
+    Raises:
+        UnknownSettingError: the environment has a misspelt setting.
+    """
+    check_names(os.environ)
     settings = Settings(threads=options.cpus)
     scaled = REPLICA | {
         "autoscaling_config": {

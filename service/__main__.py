@@ -15,7 +15,7 @@ from service.grpc_extra import grpc_server
 from service.logs import configure_logs
 from service.protocol import BoundedProtocol
 from service.runtime import finder_of, to_preload
-from service.settings import Settings, misspelt
+from service.settings import Settings, check_names
 from service.shadow import shadow_pair
 
 _log = structlog.get_logger()
@@ -29,11 +29,7 @@ def main() -> int:
     """
     try:
         settings = Settings()
-        if unknown := misspelt(os.environ):
-            for name, close in unknown.items():
-                hint = f" Did you mean {' or '.join(close)}?" if close else ""
-                print(f"error: {name} is no setting.{hint}", file=sys.stderr)
-            return 1
+        check_names(os.environ)
         store = open_store(settings.store, settings.channel, settings.cache_dir)
         to_preload(store, settings.preload)
         shadow_pair(settings, store)

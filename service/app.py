@@ -100,6 +100,7 @@ def create_app(
     for route in (predict, compare, explain, models, shadow, reports, fragments):
         app.include_router(route.router, dependencies=guarded, responses=REFUSALS)
     app.include_router(v2.router, dependencies=guarded)  # its errors have a form of their own
+    app.include_router(v2.probes)
     app.include_router(metrics.router, dependencies=[] if settings.metrics_open else guarded)
     app.include_router(health.router)
     app.include_router(page.router)

@@ -3,8 +3,8 @@
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -18,7 +18,7 @@ from grpc import StatusCode
 from tritonclient.grpc import service_pb2 as pb
 
 from emotion import Classifier
-from emotion.errors import EmotionError
+from emotion.errors import ArtifactUnavailableError, EmotionError, UnknownArtifactError
 from service.clients import KEY_HEADER, Clients
 from service.descriptors import most_connections
 from service.drain import Drain
@@ -45,6 +45,7 @@ _CODES = {  # those of problems; what else is a sender's fault is an invalid arg
     503: StatusCode.UNAVAILABLE,
     504: StatusCode.DEADLINE_EXCEEDED,
 }
+_PROBES = {"ServerLive", "ServerReady"}  # for all to ask, as /livez and /readyz
 _HANDSHAKE_SECONDS = 30
 _IDLE_SECONDS = 300
 _log = structlog.get_logger("access")
@@ -143,8 +144,7 @@ class _Service:
     async def _answer(self, path: str, messages: AsyncIterator[bytes], context: Any) -> bytes:
         """Answer one call, count it and log it, with the status it would have over HTTP."""
         start = time.perf_counter()
-        metadata = dict(context.invocation_metadata())
-        given = metadata.get("x-request-id", "")
+        given = dict(context.invocation_metadata()).get("x-request-id", "")
         correlation_id.set(given if is_request_id(given) else uuid4().hex)
         context.set_trailing_metadata((("x-request-id", correlation_id.get()),))
         name = path.removeprefix(_SERVICE)
@@ -152,17 +152,12 @@ class _Service:
         status = HTTPStatus.OK.value
         logged = {}
         try:
-            key, client = self._clients.admit(
-                metadata.get("authorization"), metadata.get(KEY_HEADER.lower()), _host(context)
-            )
-            logged = {"api_key": key} if key else {}
-            try:
+            with nullcontext() if known and name in _PROBES else self._admitted(context) as key:
+                logged = {"api_key": key} if key else {}
                 if not known:
                     raise _NotServedError(f"Not served. There are: {', '.join(self._calls)}.")
                 answer = await self._calls[name](await self._received(name, messages))
                 return bytes(answer.SerializeToString())
-            finally:
-                self._clients.leave(client)
         except asyncio.CancelledError:
             status = CLIENT_CLOSED_REQUEST
             raise
@@ -184,6 +179,18 @@ class _Service:
                 milliseconds=round(1000 * seconds, 2),
                 **logged,
             )
+
+    @contextmanager
+    def _admitted(self, context: Any) -> Iterator[str | None]:
+        """Count a call in and out; gives its key's id."""
+        sent = dict(context.invocation_metadata())
+        key, client = self._clients.admit(
+            sent.get("authorization"), sent.get(KEY_HEADER.lower()), _host(context)
+        )
+        try:
+            yield key
+        finally:
+            self._clients.leave(client)
 
     async def _received(self, name: str, messages: AsyncIterator[bytes]) -> bytes:
         infers = name == "ModelInfer"
@@ -211,7 +218,13 @@ class _Service:
     async def _model_ready(self, message: bytes) -> Any:
         asked = protobuf.decode(pb.ModelReadyRequest, message)
         registry = self._runtime.classifier.registry
-        await load(registry, self._runtime.engine, asked.name, asked.version or None)
+        try:
+            await load(registry, self._runtime.engine, asked.name, asked.version or None)
+        except (
+            UnknownArtifactError,
+            ArtifactUnavailableError,
+        ):  # an answer too, as for HTTP clients
+            return pb.ModelReadyResponse(ready=False)
         return pb.ModelReadyResponse(ready=True)
 
     async def _model_metadata(self, message: bytes) -> Any:

@@ -1,6 +1,7 @@
 """Follows the model store: loads a newer state beside the old one, then switches."""
 
 import asyncio
+import random
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -18,6 +19,7 @@ from emotion.store import MANIFEST, ModelStore, file_status
 from service.metrics import Metrics
 
 _log = structlog.get_logger()
+_JITTER = (0.75, 1.25)  # of the pause between two looks
 _ATTEMPTS = 5  # where publishers follow each other while their stores are being loaded
 
 Open = Callable[[ModelStore, Classifier | None], Classifier]
@@ -188,7 +190,7 @@ class CurrentStore:
 
 @asynccontextmanager
 async def followed(current: CurrentStore, seconds: float) -> AsyncIterator[None]:
-    """Look at the store every ``seconds`` (0: never) and on SIGHUP while the block runs."""
+    """Look at the store about every ``seconds`` (0: never) and on SIGHUP while the block runs."""
     loop = asyncio.get_running_loop()
     asked = asyncio.Event()
     # There is no such signal on Windows, and no handler outside the main thread.
@@ -203,8 +205,10 @@ async def followed(current: CurrentStore, seconds: float) -> AsyncIterator[None]
 
 async def _follow(current: CurrentStore, seconds: float, asked: asyncio.Event) -> None:
     while True:
+        # Pods that were started together do not all switch at one moment.
+        pause = seconds * random.uniform(*_JITTER)  # noqa: S311 (no secret)
         with suppress(TimeoutError):
-            async with asyncio.timeout(seconds or None):
+            async with asyncio.timeout(pause or None):
                 await asked.wait()
         force = asked.is_set()
         asked.clear()

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from emotion.classifier import CHECKOUT_STORE
 from emotion.decode import DEFAULT_LIMITS, MOST_PIXELS
 from emotion.detectors import DetectorName
+from emotion.errors import EmotionError
 from emotion.machine import usable_cores
 from emotion.names import split
 from emotion.registry import SPARE_BYTES
@@ -25,7 +26,14 @@ ArtifactName = Annotated[
 ]
 
 
-_NO_SETTINGS = {"EMOTION_URL", "EMOTION_IMAGE_BASE", "EMOTION_IMAGE_TEST"}  # examples', tests'
+_NO_SETTINGS = {
+    *("EMOTION_URL", "EMOTION_IMAGE_BASE", "EMOTION_IMAGE_TEST"),  # examples', tests'
+    *("EMOTION_BIND", "EMOTION_USER"),  # docker-compose.yml's own
+}
+
+
+class UnknownSettingError(EmotionError):
+    """A variable looks like a setting and is none."""
 
 
 class Settings(BaseSettings):
@@ -68,8 +76,8 @@ class Settings(BaseSettings):
         default=2.0,
         ge=0,
         allow_inf_nan=False,
-        description="how often to look whether a newer store was published or promoted, which then "
-        "replaces the loaded one; 0 means on SIGHUP alone",
+        description="how often to look, give or take a quarter, whether a newer store was "
+        "published or promoted, which then replaces the loaded one; 0 means on SIGHUP alone",
     )
     shadow: ArtifactName | None = Field(
         default=None,
@@ -216,15 +224,20 @@ class Settings(BaseSettings):
         return not (local or self.api_keys)
 
 
-def misspelt(environment: Iterable[str]) -> dict[str, list[str]]:
-    """Return the variables that look like settings and are none, and the settings most like them.
+def check_names(environment: Iterable[str]) -> None:
+    """Refuse variables that look like settings and are none.
 
     A setting that nobody reads may have been the one that closes the service.
+
+    Raises:
+        UnknownSettingError: names each, and the settings most like it.
     """
     known = {f"EMOTION_{name.upper()}" for name in Settings.model_fields}
-    unknown = {
-        name
-        for name in environment
-        if name.upper().startswith("EMOTION_") and name.upper() not in known | _NO_SETTINGS
-    }
-    return {name: get_close_matches(name.upper(), known) for name in sorted(unknown)}
+    said = []
+    for name in sorted(environment):
+        if name.upper().startswith("EMOTION_") and name.upper() not in known | _NO_SETTINGS:
+            close = get_close_matches(name.upper(), known)
+            hint = f" Did you mean {' or '.join(close)}?" if close else ""
+            said.append(f"{name} is no setting.{hint}")
+    if said:
+        raise UnknownSettingError(" ".join(said))

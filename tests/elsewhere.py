@@ -1,5 +1,6 @@
 """A real S3 server, the wire to it that a test may cut, and small stores to push."""
 
+import re
 import socket
 import subprocess
 import sys
@@ -55,6 +56,7 @@ class Wire:
         self._port = port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
+        self.asked: list[str] = []  # such as GET, in order
         self.bytes_left: int | None = None  # of what the server may still say; None: all
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -84,6 +86,8 @@ class Wire:
     def _forward(self, one: socket.socket, other: socket.socket, said: bool) -> None:
         with suppress(OSError):
             while data := one.recv(65536):
+                if not said and (verb := re.match(rb"[A-Z]+ (?=/)", data)):
+                    self.asked.append(verb[0].decode().strip())
                 if self.bytes_left is not None:
                     if self.bytes_left == 0:
                         break

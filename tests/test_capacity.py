@@ -1,11 +1,13 @@
 """The capacity plan: its queue against theory, its numbers against what they come from."""
 
+import asyncio
 import json
 import math
 import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 
@@ -13,8 +15,10 @@ from benchmarks.breaking import limits
 from benchmarks.capacity import parse
 from benchmarks.costs import Request, core_seconds, figure, result
 from benchmarks.plan import BOUNDS, SECONDS
+from benchmarks.predict import count_series
 from benchmarks.queueing import most_load, percentile, response_times
-from tests.conftest import ROOT
+from emotion.classifier import CHECKOUT_STORE
+from tests.conftest import ROOT, StartServer
 from tests.manifests import read
 
 EXPONENTIAL = -np.log1p(-(np.arange(1000) + 0.5) / 1000) / 100  # mean 10 ms
@@ -57,16 +61,31 @@ def test_the_measured_call_costs_what_saturation_says() -> None:
 
 
 def test_a_plan_adds_up() -> None:
-    plan = parse(["--rps", "1000", "--price-core-hour", "1", "--price-gb-hour", "0"])
+    machine = ["--machine-cores", "8", "--machine-gb", "32"]
+    plan = parse(["--rps", "1000", "--price-core-hour", "1", "--price-gb-hour", "0.1", *machine])
     given = plan.pod.given
     assert plan.pods * (given.zones - 1) / given.zones * plan.pod.rate >= 1000
     assert plan.cores == plan.pods * given.threads
     answers = 1000 * SECONDS * result("capacity")["answer_bytes"] / 1e9 * given.price_egress_gb
-    assert plan.month == pytest.approx(730 * plan.cores + answers)
+    # the machines that are printed beside it, whole
+    assert plan.month == pytest.approx(730 * plan.machines * (8 + 32 * 0.1) + answers)
+    assert plan.machines * plan.pod.each_machine >= plan.pods
     assert plan.million * 1000 * SECONDS / 1e6 == pytest.approx(plan.month)
     compose = read(ROOT / "docker-compose.yml")["services"]["emotion"]["environment"]
     for name, value in BOUNDS.items():
         assert compose[f"EMOTION_{name.upper()}"] == str(value)
+
+
+def test_a_pod_has_as_many_series_as_were_counted(start_server: StartServer, photo: bytes) -> None:
+    async def counted(url: str) -> int:
+        async with httpx.AsyncClient(base_url=url, timeout=30) as http:
+            for _ in range(3):
+                (await http.post("/predict", content=photo)).raise_for_status()
+            return await count_series(http)
+
+    with start_server(store=CHECKOUT_STORE, preload="mobilenet/int8") as server:
+        live = asyncio.run(counted(server.url))
+    assert result("capacity")["series"] == pytest.approx(live, rel=0.05)
 
 
 def test_limits_follow_their_numbers() -> None:
@@ -77,6 +96,10 @@ def test_limits_follow_their_numbers() -> None:
     assert at("one proxy's link", "--picture-kb", "614") == pytest.approx(
         at("one proxy's link", "--picture-kb", "61.4") / 10
     )
+    # S3 answers so many polls, however many requests a pod takes
+    slow, quick = (at("one bucket's prefix, polled", "--threads", n) for n in ("2", "4"))
+    pods = [parse(["--threads", n]).pod.rate for n in ("2", "4")]
+    assert slow / pods[0] == pytest.approx(quick / pods[1]) == pytest.approx(5500 * 2 * 2 / 3)
     order = [limit.rps for limit in limits(parse(["--p99", "0.2"]).pod)]
     assert order == sorted(order)
     assert len(order) > 10

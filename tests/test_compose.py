@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 from ruamel.yaml import YAML
 
 from benchmarks.worst_case import memory_limit
-from service.settings import Settings
+from service.settings import Settings, UnknownSettingError, check_names
 from tests.conftest import ROOT
 from tests.manifests import longest_end
 from tests.tools import tool
@@ -52,6 +52,14 @@ def test_compose_follows_the_specification(tmp_path: Path) -> None:
     refused = validate(wrong)
     assert refused.returncode == 1
     assert "cap_dorp" in refused.stdout
+
+
+def test_what_compose_reads_of_the_shell_ends_no_service() -> None:
+    read = set(re.findall(r"\$\{(\w+)", FILE.read_text()))
+    assert {"EMOTION_BIND", "EMOTION_USER", "EMOTION_DATA_DIR"} < read
+    check_names(read)
+    with pytest.raises(UnknownSettingError, match="EMOTION_BINDS is no setting"):
+        check_names({"EMOTION_BINDS"})
 
 
 def test_profiles() -> None:

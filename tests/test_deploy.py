@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.faults import FAULTS
 from tests.conftest import ROOT
+from tests.pages import PAGES, blocks
 
 ALERTS = ROOT / "deploy" / "alerts.yml"
 DASHBOARD = json.loads((ROOT / "deploy" / "grafana-dashboard.json").read_text())
@@ -37,6 +38,47 @@ def test_only_metrics_that_are_served_are_named(
     named = set(re.findall(r"\bemotion_[a-z_]+", text))
     assert named
     assert {SUFFIXES.sub("", name) for name in named} <= served(http, photo)
+
+
+def test_every_metric_that_a_page_names_is_served(http: httpx.Client, photo: bytes) -> None:
+    named = {
+        name for page in PAGES for name in re.findall(r"\bemotion_[a-z_]+\b", page.read_text())
+    }
+    assert {"emotion_shadow_faces_total", "emotion_problems_total"} <= named
+    assert {SUFFIXES.sub("", name) for name in named} <= served(http, photo)
+
+
+@promtool
+def test_the_agreement_of_all_pods_is_that_of_their_faces(tmp_path: Path) -> None:
+    """The query of docs/store.md."""
+    (query,) = (block.text for block in blocks("promql"))
+    pair = 'primary="m/float32@1",shadow="m/int8@2"'
+
+    def series(pod: str, emotion: str, shadow: str, values: str) -> dict[str, str]:
+        labels = f'{pair},emotion="{emotion}",shadow_emotion="{shadow}",instance="{pod}"'
+        return {"series": f"emotion_shadow_faces_total{{{labels}}}", "values": values}
+
+    ended = "70 _x50"
+    counted = [
+        series("a", "happy", "happy", "10+1x50"),  # 60
+        series("a", "happy", "fear", "_ _ 9x48"),  # which begins with its first faces
+        series("b", "fear", "fear", "30x50"),
+        series("b", "fear", "happy", "1x50"),
+        series("c", "happy", "happy", ended),
+    ]
+    labels = '{primary="m/float32@1", shadow="m/int8@2"}'
+    expected = [{"labels": labels, "value": (60 + 30 + 70) / (60 + 30 + 70 + 9 + 1)}]
+    test = {
+        "interval": "1m",
+        "input_series": counted,
+        "promql_expr_test": [{"expr": query, "eval_time": "50m", "exp_samples": expected}],
+    }
+    path = tmp_path / "tests.yml"
+    path.write_text(json.dumps({"rule_files": [], "tests": [test]}))
+    done = subprocess.run(
+        ["promtool", "test", "rules", path], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_every_metric_is_on_the_dashboard(http: httpx.Client, photo: bytes) -> None:

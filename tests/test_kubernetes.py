@@ -274,6 +274,12 @@ def test_the_autoscaler_reads_the_queue(http: httpx.Client, tmp_path: Path) -> N
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_the_page_names_the_kserve_that_the_manifests_are_for() -> None:
+    schemas = (ROOT / "tests" / "schemas" / "README.md").read_text()
+    (version,) = re.findall(r"KServe (\d+\.\d+\.\d+)", schemas)
+    assert f"For KServe {version}," in (ROOT / "docs" / "deploy.md").read_text()
+
+
 def test_kserve_speaks_the_open_inference_protocol(http: httpx.Client) -> None:
     model = PREDICTOR["model"]
     assert model["protocolVersion"] == "v2"

@@ -221,9 +221,9 @@ def test_errors_have_the_protocols_codes(
     refusal("INVALID_ARGUMENT", infer, "mobilenet", image(b"no image"))
     assert "mobilenet" in refusal("NOT_FOUND", infer, "resnet", image(photo))
     refusal("NOT_FOUND", infer, "mobilenet", image(photo), model_version="int4")
-    for ask in (client.is_model_ready, client.get_model_metadata):
-        refusal("NOT_FOUND", ask, "resnet")
-        refusal("NOT_FOUND", ask, "mobilenet", "int4")
+    for asked in (("resnet",), ("mobilenet", "int4")):
+        refusal("NOT_FOUND", client.get_model_metadata, *asked)
+        assert client.is_model_ready(*asked) is False  # as the HTTP client says
     shared = tensor("image", image_array(photo, binary=True))
     shared.set_shared_memory("region", 100)
     assert "Shared memory" in refusal("INVALID_ARGUMENT", infer, "mobilenet", [shared])
@@ -242,6 +242,17 @@ def test_errors_have_the_protocols_codes(
     assert "gzip" in said
     assert client.is_server_live()
     assert "Traceback" not in both.log.read_text()
+
+
+def test_a_damaged_artifact_is_not_ready(start_server: StartServer, store: Path) -> None:
+    (store / ModelStore(store).record("mobilenet", "int8").file).write_bytes(b"damaged")
+    port = free_port()
+    with (
+        start_server(store=store, preload="none", grpc_port=port),
+        Client(f"127.0.0.1:{port}") as client,
+    ):
+        assert client.is_model_ready("mobilenet", "int8") is False
+        assert client.is_model_ready("mobilenet", "float16") is True
 
 
 def test_calls_are_counted_and_logged_without_pictures_or_answers(
@@ -295,7 +306,7 @@ def test_limits_keys_and_clients(
         Client(f"127.0.0.1:{port}") as client,
     ):
         for headers in (None, {"x-api-key": "x"}, {"authorization": f"Bearer {alice}x"}):
-            said = refusal("UNAUTHENTICATED", client.is_server_live, headers=headers)
+            said = refusal("UNAUTHENTICATED", client.get_server_metadata, headers=headers)
             assert "API key" in said
         a, b = {"authorization": f"Bearer {alice}"}, {"x-api-key": bob}
         infer = client.infer
@@ -310,10 +321,10 @@ def test_limits_keys_and_clients(
         said = refusal("DEADLINE_EXCEEDED", slow, late, metadata=tuple(a.items()), timeout=20)
         stalled.set()
         assert "within 0.5 seconds" in said
-        assert client.is_server_ready(headers=a)
-        said = refusal("RESOURCE_EXHAUSTED", client.is_server_live, headers=a)
+        assert client.get_server_metadata(headers=a)
+        said = refusal("RESOURCE_EXHAUSTED", client.get_server_metadata, headers=a)
         assert "as many requests as you may" in said
-        assert client.is_server_live(headers=b)
+        assert client.get_server_metadata(headers=b)
         # two connections are open
         others = [grpc.insecure_channel(f"127.0.0.1:{port}", [("n", n)]) for n in range(3)]
         connected = []

@@ -1,5 +1,6 @@
 """The store is replaced under a live service: nothing fails, nothing is mixed, nothing lies."""
 
+import asyncio
 import errno
 import itertools
 import json
@@ -20,7 +21,7 @@ from emotion.records import ArtifactRecord
 from emotion.remote.cache import Look
 from emotion.store import ModelStore, publish
 from service.metrics import Metrics
-from service.reload import CurrentStore
+from service.reload import CurrentStore, followed
 from tests.clients import eventually, traffic
 from tests.conftest import Server, StartServer
 from tests.observed import events, sample
@@ -291,6 +292,29 @@ def test_what_was_replaced_before_its_first_use_is_no_failed_request(
     with start_server(store=store, preload="none", reload_seconds=3600) as server:
         after = publish_retrained(store, 1).record(MODEL, "int8").version
         assert version_of(server, photo) == after
+
+
+def test_looks_do_not_fall_into_step(store: Path) -> None:
+    looks: list[float] = []
+
+    def look() -> Look:
+        looks.append(time.monotonic())
+        return Look(store)
+
+    def pauses() -> list[float]:
+        return [after - before for before, after in itertools.pairwise(looks)][1:]
+
+    opened = Classifier(store)
+    current = CurrentStore(look, lambda store, before: opened, lambda store: [], Metrics())
+
+    async def follow() -> None:
+        async with followed(current, 0.1):
+            until = time.monotonic() + 20
+            while not any(pause < 0.095 for pause in pauses()) and time.monotonic() < until:
+                await asyncio.sleep(0.02)
+
+    asyncio.run(follow())
+    assert 0.075 <= min(pauses()) < 0.095
 
 
 def current_store(root: Path, metrics: Metrics | None = None) -> CurrentStore:

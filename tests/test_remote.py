@@ -25,7 +25,7 @@ from emotion.remote.objects import Objects
 from emotion.store import ModelStore
 from tests.clients import eventually, traffic
 from tests.conftest import ROOT, Server, StartServer
-from tests.elsewhere import CREDENTIALS, Wire, s3_server, small_store
+from tests.elsewhere import CREDENTIALS, Wire, promoted, s3_server, small_store
 from tests.observed import events, sample
 from tests.pages import commands
 from tests.test_cli import run
@@ -104,6 +104,14 @@ def test_a_round_trip_by_the_command_line(s3: str, tmp_path: Path) -> None:
     }
     with pytest.raises(StoreError, match="has no version before"):
         emotion("rollback")
+
+
+def test_a_poll_is_one_request(wire: Wire, s3: str, tmp_path: Path) -> None:
+    remote = RemoteStore(s3)
+    version = promoted(remote, small_store(tmp_path / "one"))
+    before = len(wire.asked)
+    assert [remote.channel().version for _ in range(3)] == [version] * 3
+    assert wire.asked[before:] == ["GET"] * 3
 
 
 def test_the_pages_commands_run_as_they_stand(

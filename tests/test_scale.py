@@ -16,6 +16,7 @@ from benchmarks.server import Server, free_port
 from tests.clients import eventually
 from tests.conftest import ROOT, StartServer
 from tests.observed import events, sample
+from tests.test_compose import settings
 from tests.tools import tool
 
 CONFIGURATION = ROOT / "deploy" / "haproxy" / "haproxy.cfg"
@@ -95,7 +96,11 @@ def stack(start_server: StartServer) -> Iterator[Stack]:
         replicas = [
             parts.enter_context(
                 start_server(
-                    host=address, port=port, threads=1, preload="mobilenet/int8", drain_seconds=8
+                    host=address,
+                    port=port,
+                    threads=1,
+                    preload="mobilenet/int8",
+                    drain_seconds=settings("replica").drain_seconds,
                 )
             )
             for address in ADDRESSES

@@ -4,6 +4,7 @@ from emotion.batch.journal import BatchError, Journal, Outcome
 from emotion.batch.run import answer, answer_all, read_picture
 from emotion.batch.tables import (
     FORMATS,
+    creating,
     errors_file,
     replacing,
     require,
@@ -20,6 +21,7 @@ __all__ = [
     "Outcome",
     "answer",
     "answer_all",
+    "creating",
     "errors_file",
     "find_pictures",
     "read_picture",

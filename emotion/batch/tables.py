@@ -3,6 +3,7 @@
 import csv
 import importlib.util
 import json
+import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -169,11 +170,28 @@ def _write_failures(journal: Journal, path: Path) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Lend a temporary path, and move what was written there to ``path`` if all went well."""
-    temporary = path.with_name(f".{path.name}.partial")
-    try:
+    """Lend a temporary path, and move what was written there to ``path`` if all went well.
+
+    The path is this call's alone: two that write the same at once do not mix.
+    """
+    with _beside(path) as temporary:
         yield temporary
         temporary.replace(path)
+
+
+@contextmanager
+def creating(path: Path) -> Iterator[Path]:
+    """Do as ``replacing``, but raise FileExistsError where ``path`` is there by then."""
+    with _beside(path) as temporary:
+        yield temporary
+        path.hardlink_to(temporary)
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    try:
+        yield temporary
     except OSError as error:
         if error.errno is None or error.filename is not None:
             raise

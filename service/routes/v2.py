@@ -55,6 +55,7 @@ def _version(request: Request) -> str | None:
 Model = Annotated[str, Path(examples=["mobilenet"])]
 VersionDep = Annotated[str | None, Depends(_version)]
 router = APIRouter(tags=["open inference protocol"], prefix="/v2")
+probes = APIRouter(tags=["open inference protocol"], prefix="/v2/health")  # for all to ask
 
 
 @router.get("/", include_in_schema=False)
@@ -64,15 +65,15 @@ def server(request: Request) -> schemas.ServerMetadata:
     return schemas.ServerMetadata(version=request.app.version)
 
 
-@router.head("/health/live", include_in_schema=False)
-@router.get("/health/live")
+@probes.head("/live", include_in_schema=False)
+@probes.get("/live")
 def live() -> schemas.ServerLive:
     """Answer as long as the process does."""
     return schemas.ServerLive()
 
 
-@router.head("/health/ready", include_in_schema=False)
-@router.get("/health/ready", responses={503: {"model": schemas.ServerReady}})
+@probes.head("/ready", include_in_schema=False)
+@probes.get("/ready", responses={503: {"model": schemas.ServerReady}})
 async def ready(request: Request, runtime: RuntimeDep, response: Response) -> schemas.ServerReady:
     """Say whether requests can be served, as /readyz does."""
     ready = await readyz(request, runtime, response)

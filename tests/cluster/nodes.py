@@ -1,8 +1,10 @@
 """A real Ray cluster of several nodes on this machine, all of whose processes end with it."""
 
 import os
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -55,6 +57,23 @@ def add_node(cluster: Cluster, cpus: int) -> None:
                 raise
         else:
             return
+
+
+def processes(cluster: Cluster, name: str) -> list[int]:
+    """The processes on the cluster's nodes whose title, which Ray gives them, has this name."""
+    raylets = {
+        started.process.pid
+        for node in cluster.list_all_nodes()
+        for started in node.all_processes["raylet"]
+    }
+    found = []
+    for status in Path("/proc").glob("[0-9]*/status"):
+        with suppress(OSError):  # it may have ended
+            parent = re.search(r"^PPid:\s+(\d+)", status.read_text(), re.MULTILINE)
+            title = status.with_name("cmdline").read_text()
+            if parent and int(parent[1]) in raylets and "ray::" in title and name in title:
+                found.append(int(status.parent.name))
+    return found
 
 
 def start_proxy() -> str:

@@ -1,6 +1,7 @@
 """The job on Ray Data: killed, gone on with, and equal to the library's answers."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -13,10 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import ray
+from ray.cluster_utils import Cluster
 
 from emotion import Classifier
 from emotion.errors import EmotionError
 from tests.clients import eventually
+from tests.cluster.nodes import processes
 from tests.conftest import ROOT
 
 PICTURES, SHARD = 300, 10
@@ -97,6 +100,25 @@ def test_killed_it_goes_on_and_answers_each_picture_once(
     pictures = {str(file.relative_to(folder)): file.read_bytes() for file in folder.glob("**/*.*")}
     check(pq.read_table(out).to_pylist(), pictures, classifier)
     assert run(job(folder, out))["shards"] == 0
+
+
+def test_a_worker_that_is_killed_is_started_again(
+    nodes: Cluster, folder: Path, tmp_path: Path, classifier: Classifier
+) -> None:
+    out = tmp_path / "answers"
+    with subprocess.Popen(
+        job(folder, out), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as driver:
+        eventually(lambda: driver.poll() is not None or len(parts(out)) > 3, 200)
+        first, _ = processes(nodes, "MapWorker")
+        os.kill(first, signal.SIGKILL)
+        assert len(parts(out)) < PICTURES // SHARD
+        said, complaints = driver.communicate(timeout=300)
+    assert driver.returncode == 0, complaints
+    summary = json.loads(said.splitlines()[-1])
+    assert summary["pictures"] == PICTURES
+    pictures = {str(file.relative_to(folder)): file.read_bytes() for file in folder.glob("**/*.*")}
+    check(pq.read_table(out).to_pylist(), pictures, classifier)
 
 
 def parts(out: Path) -> list[Path]:
