@@ -94,6 +94,7 @@ def test_a_killed_crossval_goes_on_in_its_fold(workspace: Workspace, dataset: Fa
     assert (trial.recipe["epochs"], trial.folds[1].images) == (3, len(test))
     right = [row.label == row.predicted for row in rows if row.precision == "int8"]
     assert trial.folds[1].right["int8"] == sum(right)
+    assert read_predictions(store / "reports" / trial.predictions) == rows
     assert "no finished fold of vgg16" in failure(*kept, "--model", "vgg16", "--title", "none")
 
     with pytest.raises(PredictionsError, match="subject10 --folds-only 0,2,3,4,5,6,7,8,9"):

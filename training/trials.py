@@ -1,5 +1,6 @@
 """What was tried on some folds, kept in the store's reports whether it helped or not."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,12 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from emotion.records import PRECISIONS, Precision
-from training.predictions import PredictionsError, read_predictions
+from training.predictions import (
+    PredictionRow,
+    PredictionsError,
+    read_predictions,
+    write_predictions,
+)
 from training.protocols import Protocol
 from training.workspace import TrainedModel, Workspace
 
@@ -38,6 +44,12 @@ class Trial(BaseModel):
     recipe: dict[str, Any]
     folds: dict[int, TriedFold]
 
+    @property
+    def predictions(self) -> str:
+        """Name of the file with its raw answers, in the store's reports."""
+        slug = re.sub(r"[^a-z0-9]+", "-", self.title.lower())
+        return f"trial_{self.model}_{slug}.csv.gz"
+
 
 _TRIALS = TypeAdapter(list[Trial])
 
@@ -51,21 +63,21 @@ def read_trials(reports: Path) -> list[Trial]:
 def keep_trial(
     title: str, model: str, protocol: Protocol, workspace: Workspace, reports: Path
 ) -> Trial:
-    """Keep the finished folds of a run; a trial of the same title and model is replaced.
+    """Keep the finished folds of a run, raw answers and all.
+
+    A trial of the same title and model is replaced.
 
     Raises:
         PredictionsError: no fold is finished, or folds differ in recipe.
     """
-    found: dict[int, tuple[TrainedModel, TriedFold]] = {}
-    for fold in range(protocol.folds):
-        place = workspace.fold(protocol.name, fold)
-        if place.predictions(model).is_file():
-            found[fold] = _fold(model, place)
-    logs = [log for log, _ in found.values()]
+    places = {fold: workspace.fold(protocol.name, fold) for fold in range(protocol.folds)}
+    done = {f: place for f, place in places.items() if place.predictions(model).is_file()}
+    logs = [TrainedModel.model_validate_json(p.log(model).read_text()) for p in done.values()]
     if not logs or any(log.run.recipe != logs[0].run.recipe for log in logs):
         raise PredictionsError(
             f"{workspace.root} has no finished fold of {model}, or folds of different recipes."
         )
+    answers = {fold: read_predictions(place.predictions(model)) for fold, place in done.items()}
     trial = Trial(
         title=title,
         model=model,
@@ -74,20 +86,23 @@ def keep_trial(
         git_commit=logs[0].run.git_commit,
         machine=logs[0].machine,
         recipe=logs[0].run.recipe,
-        folds={number: fold for number, (_, fold) in found.items()},
+        folds={
+            fold: _tried(answers[fold], log.seconds) for fold, log in zip(done, logs, strict=True)
+        },
     )
     others = [t for t in read_trials(reports) if (t.title, t.model) != (title, model)]
-    reports.mkdir(parents=True, exist_ok=True)
+    (reports / trial.predictions).parent.mkdir(parents=True, exist_ok=True)
+    write_predictions(
+        reports / trial.predictions, [row for rows in answers.values() for row in rows]
+    )
     (reports / FILE).write_bytes(_TRIALS.dump_json([*others, trial], indent=1) + b"\n")
     return trial
 
 
-def _fold(model: str, place: Workspace) -> tuple[TrainedModel, TriedFold]:
-    log = TrainedModel.model_validate_json(place.log(model).read_text())
-    rows = read_predictions(place.predictions(model))
+def _tried(rows: list[PredictionRow], seconds: float) -> TriedFold:
     right = {
         precision: sum(r.predicted == r.label for r in rows if r.precision == precision)
         for precision in PRECISIONS
     }
     images = len({row.image for row in rows})
-    return log, TriedFold(images=images, right=right, seconds=round(log.seconds, 1))
+    return TriedFold(images=images, right=right, seconds=round(seconds, 1))
