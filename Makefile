@@ -139,8 +139,11 @@ clean:
 
 # HAProxy, a name server, Prometheus's checker, kubectl and a clock that jumps, got where that takes no password; not started.
 .venv/tools: .venv/pip
-	@ls /usr/lib/*/faketime/libfaketime.so.1 $$(command -v haproxy dnsmasq promtool kubectl) 2>/dev/null | wc -l | grep -qx 5 \
-		|| { [ "$$(id -u)" = 0 ] && apt-get update -qq \
-			&& RUNLEVEL=1 apt-get install -qq -y --no-install-recommends haproxy dnsmasq-base prometheus kubernetes-client libfaketime >/dev/null; } \
-		|| echo "No HAProxy, dnsmasq, promtool, kubectl or libfaketime, and none could be installed: their tests will be skipped."
+	@packages="$$(ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 || echo libfaketime)"; \
+	for tool in haproxy=haproxy dnsmasq=dnsmasq-base promtool=prometheus kubectl=kubernetes-client; do \
+		command -v $${tool%=*} >/dev/null || packages="$$packages $${tool#*=}"; \
+	done; \
+	[ -z "$$packages" ] || { [ "$$(id -u)" = 0 ] && apt-get update -qq \
+		&& RUNLEVEL=1 apt-get install -qq -y --no-install-recommends $$packages >/dev/null; } \
+		|| echo "Could not install $$packages: their tests will be skipped."
 	touch $@
