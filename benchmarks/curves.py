@@ -7,21 +7,19 @@ plot beside it; `make docs` puts both into docs/deploy.md.
 
 import argparse
 import asyncio
-import json
-import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.bench import CLIENTS, FACES, PHOTO, crowd
 from benchmarks.curves_plot import plot
 from benchmarks.load import load
+from benchmarks.report import load_per_core, write_report
 from benchmarks.server import serving
 from emotion.classifier import CHECKOUT_STORE
-from emotion.machine import machine, usable_cores
+from emotion.machine import usable_cores
 from emotion.store import ModelStore
 
 LEAST_REQUESTS = 200
@@ -96,7 +94,7 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=LEAST_REQUESTS, help="for each point")
     parser.add_argument("--out", type=Path, help="the JSON; the plot goes beside it, as .svg")
     options = parser.parse_args()
-    busy = os.getloadavg()[0] / usable_cores()
+    busy = load_per_core()
     points = []
     with tempfile.TemporaryDirectory() as folder:
         for point in measure(Path(folder) / "log.jsonl", options.requests):
@@ -107,13 +105,8 @@ def main() -> int:
                 flush=True,
             )
     if options.out:
-        report: Mapping[str, object] = {
-            "machine": machine(),
-            "load_per_core_before": round(busy, 2),
-            "date": datetime.now(UTC).date().isoformat(),
-            "points": [asdict(point) for point in points],
-        }
-        options.out.write_text(json.dumps(report, indent=1) + "\n")
+        rows = [asdict(point) for point in points]
+        write_report(options.out, load_per_core_before=round(busy, 2), points=rows)
         plot(options.out, options.out.with_suffix(".svg"))
     return 0
 

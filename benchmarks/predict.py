@@ -8,20 +8,19 @@ Also notes what else the plan needs of a live service. ``make capacity``.
 import argparse
 import asyncio
 import json
-import os
 import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import numpy as np
 
 from benchmarks.queueing import Seconds, response_times
+from benchmarks.report import load_per_core, write_report
 from benchmarks.server import ROOT, Server, serving
-from emotion.machine import machine, usable_cores
+from emotion.machine import usable_cores
 
 PHOTO = (ROOT / "examples" / "astronaut.jpg").read_bytes()
 SHARES = (0.5, 0.8)
@@ -158,20 +157,13 @@ def main() -> int:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     numbers = options.rounds, options.requests, options.seconds
-    busy = os.getloadavg()[0] / usable_cores()
+    busy = load_per_core()
     settings = {"preload": "mobilenet/int8", "max_waiting": 1000, "max_uploads": 1000}
     with tempfile.TemporaryDirectory() as logs, serving(Path(logs) / "log", **settings) as server:
         measured = asyncio.run(measure(server, *numbers))
-    report = {
-        "machine": machine(),
-        "load_per_core_before": round(busy, 2),
-        "date": datetime.now(UTC).date().isoformat(),
-        **measured,
-    }
-    text = json.dumps(report, indent=1)
-    print(text)
+    print(json.dumps(measured, indent=1))
     if options.out:
-        options.out.write_text(text + "\n")
+        write_report(options.out, load_per_core_before=round(busy, 2), **measured)
     return 0
 
 

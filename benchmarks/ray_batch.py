@@ -11,13 +11,13 @@ import resource
 import subprocess
 import sys
 import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from benchmarks.bench import PHOTO
+from benchmarks.report import load_per_core, write_report
 from benchmarks.server import ROOT
-from emotion.machine import machine, usable_cores
+from emotion.machine import usable_cores
 
 PRICE = 0.04  # dollars for a core and an hour: about what clouds ask for one on demand
 
@@ -48,13 +48,13 @@ def seconds(command: list[str]) -> tuple[float, float, float]:
 def main() -> int:
     """Measure, print, and write what was measured."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ray_batch", description=__doc__)
-    parser.add_argument("--pictures", type=int, default=2000)
+    parser.add_argument("--pictures", type=int, default=8000)
     parser.add_argument("--shard", type=int, default=50)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--price", type=float, default=PRICE, help="dollars per core and hour")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    busy, rows = os.getloadavg()[0] / usable_cores(), []
+    busy, rows = load_per_core(), []
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "pictures"
         folder.mkdir()
@@ -83,17 +83,15 @@ def main() -> int:
                 }
             )
             print(json.dumps(rows[-1]), flush=True)
-    report = {
-        "machine": machine(),
-        "cores": usable_cores(),
-        "load_per_core_before": round(busy, 2),
-        "date": datetime.now(UTC).date().isoformat(),
-        "pictures": options.pictures,
-        "dollars_per_core_hour": options.price,
-        "rows": rows,
-    }
     if options.out:
-        options.out.write_text(json.dumps(report, indent=1) + "\n")
+        write_report(
+            options.out,
+            cores=usable_cores(),
+            load_per_core_before=round(busy, 2),
+            pictures=options.pictures,
+            dollars_per_core_hour=options.price,
+            rows=rows,
+        )
     return 0
 
 

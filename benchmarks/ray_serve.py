@@ -13,15 +13,14 @@ import sys
 import tempfile
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from benchmarks.bench import PHOTO
 from benchmarks.load import LoadReport, load
+from benchmarks.report import load_per_core, write_report
 from benchmarks.server import free_port, serving
-from emotion.machine import machine, usable_cores
 
 ARTIFACTS = (("mobilenet", "int8"), ("resnet50", "float32"))
 PRELOAD = ",".join(map("/".join, ARTIFACTS))
@@ -109,7 +108,7 @@ def main() -> int:
     parser.add_argument("--address", default="local", help="a Ray cluster, or one started here")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    busy = os.getloadavg()[0] / usable_cores()
+    busy = load_per_core()
     points: dict[tuple[object, ...], list[LoadReport]] = {}
     spent: dict[tuple[object, ...], list[float]] = {}
     with (
@@ -131,15 +130,9 @@ def main() -> int:
                         cpu = cpu_seconds(layout, server.process.pid) - before
                         spent.setdefault(key, []).append(cpu)
     rows = [{"layout": key[0]} | summary(reports, spent[key]) for key, reports in points.items()]
-    report = {
-        "machine": machine(),
-        "load_per_core_before": round(busy, 2),
-        "date": datetime.now(UTC).date().isoformat(),
-        "points": rows,
-    }
-    print(json.dumps(report, indent=1))
+    print(json.dumps(rows, indent=1))
     if options.out:
-        options.out.write_text(json.dumps(report, indent=1) + "\n")
+        write_report(options.out, load_per_core_before=round(busy, 2), points=rows)
     return 0
 
 

@@ -2,10 +2,8 @@
 
 from typing import Any
 
-from benchmarks.costs import result
+from benchmarks.costs import QUIET, result
 from training.tables import markdown_table
-
-QUIET = 0.3  # processes a core
 
 
 def one_machine() -> str:
