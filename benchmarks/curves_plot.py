@@ -42,7 +42,11 @@ def _panel(axes: Axes, name: str, points: list[dict[str, Any]]) -> None:
     places = range(len(points))
     axes.bar(places, [p["requests_per_second"] for p in points], 0.5, color=RATE, alpha=0.55)
     axes.set_ylabel("requests/s (bars)", fontsize=8)
-    axes.set_xticks(places, [p["value"].replace("/", "\n") for p in points])
+    axes.set_xticks(places, [p["value"] for p in points])
+    if any("/" in p["value"] for p in points):  # the artifacts' long names
+        axes.tick_params(axis="x", rotation=30)
+        for label in axes.get_xticklabels():
+            label.set(ha="right", rotation_mode="anchor")
     axes.set_title(name, fontsize=10)
     axes.tick_params(labelsize=8)
     times = axes.twinx()
