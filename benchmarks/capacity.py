@@ -6,9 +6,11 @@ What is assumed, and not measured here, is an option; all of them are printed. d
 """
 
 import argparse
+import math
 import sys
-from collections.abc import Sequence
-from dataclasses import fields
+from collections.abc import Callable, Sequence
+from dataclasses import Field, fields
+from typing import Any
 
 from benchmarks.breaking import limits
 from benchmarks.costs import Request, core_seconds, result, spread
@@ -23,16 +25,35 @@ def parse(arguments: Sequence[str] | None = None) -> Plan:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--rps", type=float, default=200, help="requests a second at peak (200)")
+    parser.add_argument(
+        "--rps", type=above_zero, default=200.0, help="requests a second at peak (200)"
+    )
     for record in (Request, Assumptions):
         for one in fields(record):
             text = f"{one.metadata.get('help', '')} ({one.default})".strip()
             name = f"--{one.name.replace('_', '-')}"
-            parser.add_argument(name, type=type(one.default), default=one.default, help=text)
+            parser.add_argument(name, type=_type(one), default=one.default, help=text)
     options = vars(parser.parse_args(arguments))
     request = Request(**{one.name: options[one.name] for one in fields(Request)})
     given = Assumptions(**{one.name: options[one.name] for one in fields(Assumptions)})
     return Plan(options["rps"], Pod(request, given))
+
+
+def above_zero(text: str) -> float:
+    """Read a number that is more than zero, and one: neither infinite nor not a number."""
+    number = float(text)
+    if not (math.isfinite(number) and number > 0):
+        raise argparse.ArgumentTypeError(f"{text} is not above zero")
+    return number
+
+
+def _type(one: Field[Any]) -> Callable[[str], object]:
+    if isinstance(one.default, str):
+        return str
+    if isinstance(one.default, int):
+        return lambda text: int(above_zero(text) and text)
+    free = one.name.startswith(("price_", "system_"))  # may cost nothing
+    return lambda text: 0.0 if free and text in {"0", "0.0"} else above_zero(text)
 
 
 def main() -> int:
@@ -42,11 +63,12 @@ def main() -> int:
     try:
         print(f"one request   {1000 * core_seconds(pod.request):.1f} ms of a core, {spread()}")
         print(f"one pod       {pod.rate:.0f} requests/s, its threads {pod.load:.0%} busy")
+        machines = plan.machines
     except (EmotionError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
     print(f"pods          {plan.pods}: {plan.cores} cores, {plan.gigabytes:.0f} GB")
-    print(f"machines      {plan.machines}")
+    print(f"machines      {machines}")
     print(f"money         {plan.month:,.0f} a month, {plan.million:.2f} a million requests")
     print("\nOn the way there breaks, in this order:")
     for limit in limits(pod):

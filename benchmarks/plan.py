@@ -85,9 +85,15 @@ class Pod:
 
     @property
     def each_machine(self) -> int:
-        """How many fit onto one machine."""
+        """How many fit onto one machine; raises ValueError where none does."""
         cores = (self.given.machine_cores - self.given.system_cores) / self.given.threads
-        return int(min(cores, self.given.machine_gb * 1e9 / self.bytes))
+        fit = int(min(cores, self.given.machine_gb * 1e9 / self.bytes))
+        if fit < 1:
+            raise ValueError(
+                f"A pod of {self.given.threads} cores and {self.bytes / 1e9:.1f} GB does not fit "
+                "on a machine: see --machine-cores, --machine-gb and --system-cores."
+            )
+        return fit
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.bench import PHOTO
+from benchmarks.capacity import above_zero
 from benchmarks.report import load_per_core, write_report
 from benchmarks.server import ROOT
 from emotion.machine import usable_cores
@@ -51,7 +52,7 @@ def main() -> int:
     parser.add_argument("--pictures", type=int, default=8000)
     parser.add_argument("--shard", type=int, default=50)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
-    parser.add_argument("--price", type=float, default=PRICE, help="dollars per core and hour")
+    parser.add_argument("--price", type=above_zero, default=PRICE, help="dollars per core and hour")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     busy, rows = load_per_core(), []

@@ -38,7 +38,7 @@ def write_plan(source: Path, plan: Path, shard: int, column: str) -> None:
         BatchError: there are no pictures, or no such column.
         OSError: the source cannot be read, or the plan not be written.
     """
-    tables = [source] if source.is_file() else sorted(source.glob("**/*.parquet"))
+    tables = [source] if source.is_file() else _tables(source)
     found = chain.from_iterable(_rows(source, table, shard, column) for table in tables)
     pictures = 0
     with suppress(FileExistsError), creating(plan) as temporary:
@@ -59,6 +59,16 @@ def read_shard(plan: Path, number: int) -> list[Item]:
     """Return a shard's pictures."""
     items: list[Item] = pq.ParquetFile(plan).read_row_group(number).to_pylist()
     return items
+
+
+def _tables(folder: Path) -> list[Path]:
+    """Find the Parquet files, but those of an earlier job, and what a name hides."""
+    jobs = {note.parent for note in folder.glob("**/_job.json")}
+    return [
+        table
+        for table in sorted(folder.glob("**/*.parquet"))
+        if not table.name.startswith(("_", ".")) and jobs.isdisjoint(table.parents)
+    ]
 
 
 def _files(folder: Path, shard: int) -> Iterator[list[Item]]:

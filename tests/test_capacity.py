@@ -113,6 +113,15 @@ def test_limits_follow_their_numbers() -> None:
     [
         (["--model", "vgg61"], "There is no artifact vgg61/int8"),
         (["--p99", "0.01"], "cannot be promised"),
+        (["--machine-cores", "1"], "does not fit on a machine"),
+        (["--machine-gb", "1"], "does not fit on a machine"),
+        *(
+            ([f"--{name}={value}"], f"--{name}: {value} is not above zero")
+            for name in ("rps", "p99", "threads", "price-core-hour")
+            for value in ("-1", "nan", "inf")
+        ),
+        (["--rps", "0"], "--rps: 0 is not above zero"),
+        (["--threads", "1.5"], "argument --threads: invalid"),
     ],
 )
 def test_what_cannot_be_planned_is_explained(options: list[str], said: str) -> None:

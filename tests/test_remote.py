@@ -142,6 +142,12 @@ def test_the_pages_commands_run_as_they_stand(
     assert RemoteStore(s3).manifest(RemoteStore(s3).version(served.version)) == int8.manifest
 
 
+def test_a_bucket_that_is_not_there_is_named(s3: str, tmp_path: Path) -> None:
+    remote = RemoteStore("s3://no-such-bucket/emotion")
+    with pytest.raises(StoreError, match=r"^s3://no-such-bucket/emotion: there is no such bucket"):
+        remote.push(ModelStore(small_store(tmp_path)))
+
+
 def test_roll_back_walks_back_and_other_channels_stay(here: str, tmp_path: Path) -> None:
     remote = RemoteStore(here)
     versions = [remote.push(ModelStore(small_store(tmp_path / "s", n))).version for n in range(3)]
@@ -156,6 +162,9 @@ def test_roll_back_walks_back_and_other_channels_stay(here: str, tmp_path: Path)
         remote.rollback()
     assert remote.channel("staging").version == versions[0]
     assert remote.versions() == sorted(versions)
+    for unset in ("", "abc", versions[0][:8] + "*"):
+        with pytest.raises(StoreError, match="is no version: give 4 to 64"):
+            remote.find(unset)
     with pytest.raises(StoreError, match="is no channel"):
         remote.promote(versions[0], "../blobs")
 

@@ -175,6 +175,7 @@ def test_one_replica_is_killed_and_one_drained(stack: Stack, photo: bytes) -> No
             await asyncio.sleep(0.1)
         await load.goes_on()
 
+    assert httpx.get(f"{stack.url}/metrics").status_code == 404  # each replica's own
     load = asyncio.run(under_load(stack, photo, events))
     assert len(stack.served()) == len(ADDRESSES)
     failed = [call for call in load.calls if call.outcome != 200]

@@ -1,9 +1,12 @@
 """A finished journal as a table: CSV, JSON lines or Parquet."""
 
 import csv
+import errno
 import importlib.util
 import json
+import os
 import secrets
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -184,7 +187,33 @@ def creating(path: Path) -> Iterator[Path]:
     """Do as ``replacing``, but raise FileExistsError where ``path`` is there by then."""
     with _beside(path) as temporary:
         yield temporary
-        path.hardlink_to(temporary)
+        try:
+            path.hardlink_to(temporary)
+        except FileExistsError:
+            raise
+        except OSError:  # shares may have no links
+            _rename_in_turn(temporary, path)
+
+
+def _rename_in_turn(temporary: Path, path: Path, seconds: float = 10) -> None:
+    """Rename unless the name is taken; those who do so at once wait for each other by a folder."""
+    turn = path.with_name(f".{path.name}.turn")
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            turn.mkdir()
+            break
+        except FileExistsError:
+            if time.monotonic() > until:
+                left = "it was left by a job that was killed: delete it"
+                raise TimeoutError(errno.ETIMEDOUT, left, str(turn)) from None
+            time.sleep(0.02)
+    try:
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+        temporary.replace(path)
+    finally:
+        turn.rmdir()
 
 
 @contextmanager

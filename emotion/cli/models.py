@@ -146,7 +146,7 @@ def pull_version(
 ) -> None:
     """Bring a version into a directory, each file checked; one that was interrupted goes on."""
     remote = RemoteStore(store)
-    wanted = remote.find(version) if version else remote.channel(channel).version
+    wanted = remote.find(version) if version is not None else remote.channel(channel).version
     done = pull(remote, wanted, directory)
     if as_json:
         print(json.dumps(vars(done)))

@@ -62,8 +62,11 @@ class Objects:
     def write(self, name: str, content: bytes) -> None:
         """Write an object, whole or not at all."""
         self.check_writable()
-        with self._saying(name):
-            self._put(name, content)
+        try:
+            with self._saying(name):
+                self._put(name, content)
+        except MissingObjectError as error:
+            raise RemoteStoreError(f"{self.url}: there is no such bucket or folder.") from error
 
     def tag(self, name: str) -> str | None:
         """Return what changes with an object's content, for ``exchange``; None where it is not."""

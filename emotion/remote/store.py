@@ -1,6 +1,7 @@
 """A remote store: push a version, choose the one that is served, go back."""
 
 import hashlib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -75,7 +76,9 @@ class RemoteStore:
         return sorted(name.partition(".")[0] for name in self._objects.sizes(VERSIONS))
 
     def find(self, start: str) -> str:
-        """Return the one version that begins with these hex digits."""
+        """Return the one version that begins with these hex digits, four at least."""
+        if not re.fullmatch("[0-9a-fA-F]{4,64}", start):
+            raise StoreError(f"{start!r} is no version: give 4 to 64 hex digits of one.")
         if len(start) == 64:
             return start.lower()
         if self._objects.read_only:

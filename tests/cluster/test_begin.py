@@ -1,5 +1,7 @@
 """Commands that begin jobs in one folder at one moment; no cluster is needed."""
 
+import errno
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -66,7 +68,15 @@ def test_one_of_several_jobs_gets_the_folder(source: Path, tmp_path: Path) -> No
         assert {path.name for path in out.iterdir()} == {"_job.json", "_plan.parquet"}
 
 
-def test_one_job_begun_several_times_is_one(source: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("links", [True, False])
+def test_one_job_begun_several_times_is_one(
+    source: Path, tmp_path: Path, links: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, _: Path) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted", str(path))
+
+    if not links:  # as on a share that has none
+        monkeypatch.setattr(Path, "hardlink_to", refuse)
     for number in range(ROUNDS):
         job = replace(JOB, source=str(source), out=str(tmp_path / str(number)), shard=5)
         assert sorted(begun([job] * DRIVERS)) == [False] + [True] * (DRIVERS - 1)
@@ -82,6 +92,19 @@ def test_it_goes_on_where_it_was_killed_before_the_plan(source: Path, tmp_path: 
     job.plan.unlink()
     assert _begin(job)
     assert shards(job.plan) == PICTURES
+
+
+def test_an_earlier_jobs_answers_are_no_pictures(source: Path, tmp_path: Path) -> None:
+    pictures = tmp_path / "pictures"
+    shutil.copytree(source, pictures)
+    earlier = replace(JOB, source=str(pictures), out=str(pictures / "answers"))
+    assert not _begin(earlier)
+    for name in ("part-0.parquet", "_hidden.parquet"):
+        shutil.copy(earlier.plan, pictures / "answers" / name)
+    shutil.copy(earlier.plan, pictures / "_hidden.parquet")
+    job = replace(JOB, source=str(pictures), out=str(tmp_path / "answers"))
+    assert not _begin(job)
+    assert sum(len(read_shard(job.plan, n)) for n in range(shards(job.plan))) == PICTURES
 
 
 def test_two_that_write_one_file_do_not_mix(tmp_path: Path) -> None:
