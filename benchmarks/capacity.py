@@ -47,13 +47,21 @@ def above_zero(text: str) -> float:
     return number
 
 
+def _whole(text: str) -> int:
+    above_zero(text)
+    return int(text)
+
+
+def _free(text: str) -> float:
+    return 0.0 if text in {"0", "0.0"} else above_zero(text)
+
+
 def _type(one: Field[Any]) -> Callable[[str], object]:
     if isinstance(one.default, str):
         return str
     if isinstance(one.default, int):
-        return lambda text: int(above_zero(text) and text)
-    free = one.name.startswith(("price_", "system_"))  # may cost nothing
-    return lambda text: 0.0 if free and text in {"0", "0.0"} else above_zero(text)
+        return _whole
+    return _free if one.name.startswith(("price_", "system_")) else above_zero
 
 
 def main() -> int:

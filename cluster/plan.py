@@ -63,10 +63,12 @@ def read_shard(plan: Path, number: int) -> list[Item]:
 
 def _tables(folder: Path) -> list[Path]:
     """Find the Parquet files, but those of an earlier job, and what a name hides."""
-    jobs = {note.parent for note in folder.glob("**/_job.json")}
+    tables = sorted(folder.glob("**/*.parquet"))
+    folders = {place for table in tables for place in table.parents if place.is_relative_to(folder)}
+    jobs = {place for place in folders if (place / "_job.json").is_file()}
     return [
         table
-        for table in sorted(folder.glob("**/*.parquet"))
+        for table in tables
         if not table.name.startswith(("_", ".")) and jobs.isdisjoint(table.parents)
     ]
 

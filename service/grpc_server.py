@@ -220,10 +220,8 @@ class _Service:
         registry = self._runtime.classifier.registry
         try:
             await load(registry, self._runtime.engine, asked.name, asked.version or None)
-        except (
-            UnknownArtifactError,
-            ArtifactUnavailableError,
-        ):  # an answer too, as for HTTP clients
+        except (UnknownArtifactError, ArtifactUnavailableError):
+            # It is an answer too, as for HTTP clients.
             return pb.ModelReadyResponse(ready=False)
         return pb.ModelReadyResponse(ready=True)
 

@@ -5,7 +5,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -93,10 +92,7 @@ def ckplus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def few_faces(ckplus: Path) -> FaceDataset:
     """A hundred faces of the stand-in for CK+."""
     full = load_ckplus(ckplus)
-    chosen = np.flatnonzero(np.isin(full.subjects, [f"S{n:03}" for n in range(7)]))[::2]
-    arrays = {name: value for name, value in vars(full).items() if isinstance(value, np.ndarray)}
-    kept = {name: value[chosen] for name, value in arrays.items()}
-    return replace(full, **kept)
+    return full.part(np.flatnonzero(np.isin(full.subjects, [f"S{n:03}" for n in range(7)]))[::2])
 
 
 @pytest.fixture

@@ -29,21 +29,33 @@ CREDENTIALS = {
 def s3_server() -> Iterator[int]:
     """Start moto's server and return its port."""
     port = free_port()
-    program = Path(sys.executable).with_name("moto_server")
+    with emulator(
+        "moto_server", "-H", "127.0.0.1", "-p", port, url=f"{at(port)}/moto-api/data.json"
+    ):
+        yield port
+
+
+def at(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def emulator(program: str, *arguments: object, url: str) -> Iterator[None]:
+    """Run a program that a package brings, from when ``url`` answers."""
     process = subprocess.Popen(
-        [program, "-H", "127.0.0.1", "-p", str(port)],
+        [Path(sys.executable).with_name(program), *map(str, arguments)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
 
     def answers() -> bool:
         with suppress(httpx.TransportError):
-            return httpx.get(f"http://127.0.0.1:{port}/moto-api/data.json").is_success
+            return httpx.get(url).is_success
         return False
 
     try:
         eventually(answers)
-        yield port
+        yield
     finally:
         process.kill()
         process.wait()

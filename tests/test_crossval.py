@@ -3,9 +3,6 @@
 import json
 import shutil
 import signal
-import time
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +10,7 @@ import pytest
 
 from emotion.labels import EMOTIONS
 from emotion.records import PRECISIONS, TrainingRun
+from tests.clients import eventually
 from tests.steps import failure, step, training
 from training.datasets import FaceDataset, load_ckplus
 from training.merge import merge
@@ -36,10 +34,7 @@ def dataset(ckplus: Path) -> FaceDataset:
     """One frame of each sequence of fifteen subjects of the stand-in for CK+."""
     full = load_ckplus(ckplus)
     few = np.isin(full.subjects, [f"S{n:03}" for n in range(15)])
-    chosen = np.flatnonzero(few & np.char.endswith(full.names, "10.png"))
-    arrays = {name: value for name, value in vars(full).items() if isinstance(value, np.ndarray)}
-    kept = {name: value[chosen] for name, value in arrays.items()}
-    return replace(full, **kept)
+    return full.part(few & np.char.endswith(full.names, "10.png"))
 
 
 @pytest.fixture
@@ -47,12 +42,6 @@ def workspace(dataset: FaceDataset, tmp_path: Path) -> Workspace:
     workspace = Workspace(tmp_path / "run")
     dataset.save(workspace.dataset)
     return workspace
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 400
-    while not condition() and time.monotonic() < until:
-        time.sleep(0.05)
 
 
 def test_a_killed_crossval_goes_on_in_its_fold(workspace: Workspace, dataset: FaceDataset) -> None:
@@ -65,7 +54,7 @@ def test_a_killed_crossval_goes_on_in_its_fold(workspace: Workspace, dataset: Fa
     progress = place.folder("mobilenet") / "checkpoint" / "progress.json"
 
     killed = training(*options)
-    wait_for(lambda: progress.is_file() or killed.poll() is not None)
+    eventually(lambda: progress.is_file() or killed.poll() is not None, 400)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
     before = json.loads(progress.read_text())

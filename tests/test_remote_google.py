@@ -1,13 +1,9 @@
 """A store in Google Cloud Storage, as an emulator of it answers; the real one was never asked."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
-import httpx
 import pytest
 
 from benchmarks.server import free_port
@@ -15,8 +11,7 @@ from emotion.errors import RemoteStoreError
 from emotion.remote import RemoteStore, open_store
 from emotion.remote.objects import Objects
 from emotion.store import ModelStore
-from tests.clients import eventually
-from tests.elsewhere import promoted, small_store
+from tests.elsewhere import at, emulator, promoted, small_store
 
 pytestmark = [
     pytest.mark.skipif(
@@ -31,30 +26,17 @@ pytestmark = [
 def bucket() -> Iterator[str]:
     """The URL of an empty bucket."""
     port = free_port()
-    program = Path(sys.executable).with_name("gcp-storage-emulator")
-    where = ["--host", "127.0.0.1", "--port", str(port), "--in-memory"]
-    process = subprocess.Popen(
-        [program, "start", *where, "--default-bucket", "models"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-
-    def answers() -> bool:
-        with suppress(httpx.TransportError):
-            return httpx.get(f"http://127.0.0.1:{port}/storage/v1/b/models").is_success
-        return False
-
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")
+    start = ("start", "--host", "127.0.0.1", "--port", port, "--in-memory")
+    start += ("--default-bucket", "models")
+    with (
+        pytest.MonkeyPatch.context() as environment,
+        emulator("gcp-storage-emulator", *start, url=f"{at(port)}/storage/v1/b/models"),
+    ):
+        environment.setenv("STORAGE_EMULATOR_HOST", at(port))
         environment.setenv("FSSPEC_GS", '{"token": "anon"}')
         # Else gcsfs asks over gRPC, which the emulator does not speak; read as it is imported.
         environment.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
-        try:
-            eventually(answers)
-            yield "gs://models"
-        finally:
-            process.kill()
-            process.wait()
+        yield "gs://models"
 
 
 def test_a_round_trip(bucket: str, tmp_path: Path) -> None:

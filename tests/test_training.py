@@ -4,7 +4,6 @@ import csv
 import json
 import re
 import signal
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from emotion import EMOTIONS, Classifier
 from emotion.agreement import wilson_interval
 from emotion.records import PRECISIONS, Metrics
 from emotion.store import ModelStore
+from tests.clients import eventually
 from tests.steps import failure, step, training
 from tests.synthetic import write_fer2013
 from training.datasets import FaceDataset, load_ckplus, load_fer2013, with_ckplus_labels
@@ -87,9 +87,7 @@ def test_a_killed_training_resumes(run_dir: Path) -> None:
     options += ("--activations", "int8")  # a layer of our own must survive the checkpoint
     progress = run_dir / "mobilenet" / "checkpoint" / "progress.json"
     killed = training(*arguments, *options)
-    until = time.monotonic() + 400
-    while not progress.is_file() and time.monotonic() < until:
-        time.sleep(0.05)
+    eventually(progress.is_file, 400)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
     before = json.loads(progress.read_text())

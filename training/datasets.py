@@ -64,6 +64,11 @@ class FaceDataset:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def part(self, rows: npt.NDArray[Any]) -> "FaceDataset":
+        """Return some of the faces: indices, or a mask."""
+        arrays = {k: value for k, value in vars(self).items() if isinstance(value, np.ndarray)}
+        return replace(self, **{name: array[rows] for name, array in arrays.items()})
+
     def save(self, path: Path) -> None:
         """Write as a compressed ``.npz``."""
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -214,12 +219,7 @@ def with_ckplus_labels(fer2013: FaceDataset) -> FaceDataset:
     names = [_CKPLUS_LABELS.get(label, label) for label in FER2013_CLASSES]
     index = np.array([EMOTIONS.index(name) if name in EMOTIONS else -1 for name in names])
     labels = index[fer2013.labels]
-    kept = {
-        name: value[labels >= 0]
-        for name, value in vars(fer2013).items()
-        if isinstance(value, np.ndarray)
-    }
-    return replace(fer2013, **(kept | {"labels": labels[labels >= 0]}))
+    return replace(fer2013.part(labels >= 0), labels=labels[labels >= 0])
 
 
 def fetch_ckplus() -> Path:

@@ -19,6 +19,11 @@ _MEAN = np.array([103.939, 116.779, 123.68], np.float32)  # it takes pixel - mea
 _SCALE = np.float32(127.5)  # keras.applications.MobileNet takes pixel / 127.5 - 1
 
 
+def is_graph(init: str | Path) -> bool:
+    """Whether initial weights are given as such a graph."""
+    return Path(init).suffix == ".json"
+
+
 def files(graph: Path) -> list[Path]:
     """Return the files of a TensorFlow.js graph, its JSON first; raises as ``read_arrays`` does."""
     groups = json.loads(graph.read_text())["weightsManifest"]

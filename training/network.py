@@ -70,7 +70,7 @@ def init_source(init: str) -> str:
     path = _file(init)
     digest = hashlib.sha256()
     with _reading(path, "a backbone"):
-        for file in faceres.files(path) if path.suffix == ".json" else [path]:
+        for file in faceres.files(path) if faceres.is_graph(path) else [path]:
             digest.update(file.read_bytes())
     return f"{path.name} (sha256 {digest.hexdigest()[:12]})"
 
@@ -100,7 +100,7 @@ def _initialise(base: keras.Model, name: str, init: str) -> None:
         if path.suffix == ".npz":
             with path.open("rb") as file, np.load(file) as arrays:
                 _assign(base, arrays)
-        elif path.suffix == ".json":
+        elif faceres.is_graph(path):
             faceres.assign(base, path)
         else:
             base.load_weights(path)

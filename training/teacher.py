@@ -32,8 +32,7 @@ def load_teacher(recipe: Recipe, workspace: Workspace) -> keras.Model | None:
             f"The teacher {name} takes {own.input_size} pixels a side, the student "
             f"{recipe.input_size}: give both the same --input-size."
         )
-    weights = workspace.weights(name)
-    workspace.read(weights, hint)
+    weights = workspace.left(workspace.weights(name), hint)
     teacher = build_classifier(name, own.input_size, "random", own.dropout)
     teacher.load_weights(weights)
     return teacher

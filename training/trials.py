@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -91,10 +92,8 @@ def keep_trial(
         },
     )
     others = [t for t in read_trials(reports) if (t.title, t.model) != (title, model)]
-    (reports / trial.predictions).parent.mkdir(parents=True, exist_ok=True)
-    write_predictions(
-        reports / trial.predictions, [row for rows in answers.values() for row in rows]
-    )
+    reports.mkdir(parents=True, exist_ok=True)
+    write_predictions(reports / trial.predictions, chain.from_iterable(answers.values()))
     (reports / FILE).write_bytes(_TRIALS.dump_json([*others, trial], indent=1) + b"\n")
     return trial
 

@@ -98,8 +98,12 @@ class Workspace:
         for path in (self.evaluation(model), *(self.artifact(model, p) for p in PRECISIONS)):
             path.unlink(missing_ok=True)
 
-    def read(self, path: Path, step: str) -> bytes:
-        """Read what an earlier step left; raises DatasetError naming that step if it did not."""
+    def left(self, path: Path, step: str) -> Path:
+        """Return the path of what an earlier step left; raises DatasetError if it did not."""
         if not path.is_file():
             raise DatasetError(f"{path} does not exist: run `python -m training {step}` first.")
-        return path.read_bytes()
+        return path
+
+    def read(self, path: Path, step: str) -> bytes:
+        """Read what an earlier step left; raises DatasetError naming that step if it did not."""
+        return self.left(path, step).read_bytes()
