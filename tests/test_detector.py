@@ -23,7 +23,8 @@ from emotion.compiled import CompiledDetector, squeezed
 from emotion.decode import decode as decode_image
 from emotion.detectors import Detectors
 from emotion.errors import ArtifactUnavailableError, UnknownArtifactError
-from emotion.faces import CaffeDetector, Detector
+from emotion.faces import CaffeDetector, Detector, Face
+from emotion.geometry import Box
 from emotion.interpreter import Interpreter
 from emotion.nms import intersection_over_union, suppress
 from emotion.records import PRECISIONS, Agreement, DetectorRecord, Precision
@@ -39,7 +40,7 @@ from training.detector.publish import (
     detector_card,
     detector_record,
 )
-from training.detector.scenes import Scenes
+from training.detector.scenes import Scene, Scenes
 from training.detector.timing import latencies
 
 pytestmark = pytest.mark.training
@@ -109,6 +110,42 @@ def test_int8_boxes_are_nearly_caffes(evaluation: DetectorEvaluation) -> None:
     agreement = evaluation.agreement["int8"]["all"]
     assert agreement.lost_share < 0.03
     assert agreement.mean_iou > 0.97
+
+
+class Said:
+    """A detector that always answers the same."""
+
+    name = "said"
+
+    def __init__(self, *scores: float) -> None:
+        self._faces = [Face(Box(100 * i, 0, 50, 50), score) for i, score in enumerate(scores)]
+
+    def detect(self, image: np.ndarray) -> list[Face]:
+        return self._faces
+
+
+@pytest.mark.parametrize(
+    ("ours", "caffes", "lost", "added", "false_boxes"),
+    [
+        ((0.501,), (0.499,), 0, 0, (1, 1)),
+        ((0.499,), (0.501,), 1, 0, (1, 1)),
+        ((0.499,), (0.499,), 0, 0, (0, 0)),
+        ((0.6,), (), 0, 1, (1, 0)),
+        ((), (0.6,), 1, 0, (0, 1)),
+        ((0.9, 0.501), (0.9, 0.499), 0, 0, (2, 2)),
+    ],
+)
+def test_a_tie_is_nobodys_false_box(
+    ours: tuple[float, ...],
+    caffes: tuple[float, ...],
+    lost: int,
+    added: int,
+    false_boxes: tuple[int, int],
+) -> None:
+    scene = Scene("no face", np.zeros((60, 300, 3), np.uint8), ())
+    found = compare({"ours": Said(*ours)}, Said(*caffes), [scene], None)["ours"]["all"]
+    assert (found.lost, found.added) == (lost, added)
+    assert (found.false_boxes, found.caffe_false_boxes) == false_boxes
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

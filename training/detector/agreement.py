@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 
 from emotion.arrays import Floats, Pixels
-from emotion.faces import Detector, Face
+from emotion.faces import MIN_SCORE, Detector, Face
 from emotion.geometry import Box
 from emotion.nms import intersection_over_union
 from emotion.preprocess import face_pixels, face_tensor
@@ -17,6 +17,7 @@ from training.detector.scenes import Scene
 
 Key = TypeVar("Key", bound=str)
 SAME_FACE = 0.5
+NEARLY = MIN_SCORE - 0.01  # from here on the last bits of a sum decide, not what is seen
 _COVERS = 0.2  # pasted CK+ frames are larger than the box on their face
 
 
@@ -53,9 +54,12 @@ def compare(
 ) -> dict[Key, dict[str, Agreement]]:
     """Run the detectors on every scene.
 
+    A box that one side scores MIN_SCORE or more and the other only NEARLY is a tie: it is not
+    added, and where it is false it counts as false for both. It is lost all the same.
+
     Args:
-        detectors: the compiled ones.
-        caffe: the original.
+        detectors: the compiled ones; their least score is NEARLY.
+        caffe: the original; its least score too.
         scenes: the pictures.
         classifier: tells the emotion in each pair of boxes; None leaves that out.
 
@@ -64,10 +68,12 @@ def compare(
     """
     counts: dict[Key, dict[str, _Counts]] = {key: {"all": _Counts()} for key in detectors}
     for scene in scenes:
-        theirs = caffe.detect(scene.image)
+        all_theirs = caffe.detect(scene.image)
+        theirs = _certain(all_theirs)
         emotions = {face.box: _emotion(classifier, scene.image, face.box) for face in theirs}
         for key, detector in detectors.items():
-            ours = detector.detect(scene.image)
+            all_ours = detector.detect(scene.image)
+            ours = _certain(all_ours)
             pairs = _pairs(ours, theirs)
             same = [
                 emotions[other.box] == _emotion(classifier, scene.image, mine.box)
@@ -77,9 +83,9 @@ def compare(
             for count in (by_kind["all"], by_kind.setdefault(scene.kind, _Counts())):
                 count.images += 1
                 count.faces += len(theirs)
-                count.added += len(ours) - len(pairs)
-                count.false_boxes += _false(ours, scene)
-                count.caffe_false_boxes += _false(theirs, scene)
+                count.added += len(ours) - len(_pairs(ours, all_theirs))
+                count.false_boxes += _false(ours + _tied(all_ours, theirs), scene)
+                count.caffe_false_boxes += _false(theirs + _tied(all_theirs, ours), scene)
                 count.overlaps += [overlap for _, _, overlap in pairs]
                 count.same_emotions += same if classifier else []
     name = None
@@ -90,6 +96,16 @@ def compare(
         key: {kind: count.agreement(name) for kind, count in kinds.items()}
         for key, kinds in counts.items()
     }
+
+
+def _certain(faces: list[Face]) -> list[Face]:
+    return [face for face in faces if face.score >= MIN_SCORE]
+
+
+def _tied(faces: list[Face], others: list[Face]) -> list[Face]:
+    """Take the faces just below the threshold that the other side has above it."""
+    below = [face for face in faces if face.score < MIN_SCORE]
+    return [face for face, _, _ in _pairs(below, others)]
 
 
 def _emotion(classifier: LoadedArtifact | None, image: Pixels, box: Box) -> int:

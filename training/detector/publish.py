@@ -111,8 +111,9 @@ Against OpenCV's Caffe network on {first.agreement.images} pictures, faces of a 
 0.5: lost are Caffe's faces without a box of an IoU of 0.5 or more, added the boxes that Caffe does
 not have, IoU the mean over the found ones, false boxes those on no true face (Caffe's in
 parentheses), same emotion the found faces that {first.agreement.classifier or "(no classifier)"}
-sees alike in both boxes. p50 is the median of a whole detection in a 512x512 photo, ratio
-Caffe's ({evaluation.caffe_latency.p50_ms:.2f} ms) divided by it, alternating in one run, one thread
+sees alike in both boxes. A box that one side scores 0.5 or more and the other not less than 0.49 is
+not added, and where it is false it counts for both. p50 is the median of a whole detection in a
+512x512 photo, ratio Caffe's ({evaluation.caffe_latency.p50_ms:.2f} ms) divided by it, alternating in one run, one thread
 of {first.latency.machine}, {first.latency.date}. Commit `{first.git_commit}`.
 
 int8 by kind of picture:

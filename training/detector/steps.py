@@ -12,7 +12,7 @@ from emotion.interpreter import Interpreter
 from emotion.records import PRECISIONS, Precision
 from emotion.registry import LoadedArtifact, Registry
 from emotion.store import REPORTS, ModelStore, publish
-from training.detector.agreement import compare
+from training.detector.agreement import NEARLY, compare
 from training.detector.convert import convert
 from training.detector.publish import (
     DetectorEvaluation,
@@ -51,7 +51,7 @@ def make_detectors(
     folder.mkdir(parents=True, exist_ok=True)
     for precision, content in contents.items():
         (folder / f"{precision}.tflite").write_bytes(content)
-    evaluation = _evaluate(contents, CaffeDetector(files), ckplus, store)
+    evaluation = _evaluate(contents, CaffeDetector(files, NEARLY), ckplus, store)
     _publish(contents, evaluation, store)
     return evaluation
 
@@ -94,7 +94,7 @@ def _publish(contents: dict[Precision, bytes], evaluation: DetectorEvaluation, s
 
 
 def _compiled(precision: Precision, content: bytes) -> CompiledDetector:
-    return CompiledDetector(precision, lambda: Interpreter(content))
+    return CompiledDetector(precision, lambda: Interpreter(content), NEARLY)
 
 
 def _classifier(store: Path) -> LoadedArtifact | None:
