@@ -113,8 +113,9 @@ not have, IoU the mean over the found ones, false boxes those on no true face (C
 parentheses), same emotion the found faces that {first.agreement.classifier or "(no classifier)"}
 sees alike in both boxes. A box that one side scores 0.5 or more and the other not less than 0.49 is
 not added, and where it is false it counts for both. p50 is the median of a whole detection in a
-512x512 photo, ratio Caffe's ({evaluation.caffe_latency.p50_ms:.2f} ms) divided by it, alternating in one run, one thread
-of {first.latency.machine}, {first.latency.date}. Commit `{first.git_commit}`.
+512x512 photo, ratio Caffe's ({evaluation.caffe_latency.p50_ms:.2f} ms) divided by it, alternating
+in one run, one thread of {first.latency.machine}, {first.latency.date}.
+Commit `{first.git_commit}`.
 
 int8 by kind of picture:
 
