@@ -6,11 +6,13 @@ Prints a table; with ``--out`` also writes JSON.
 
 import argparse
 import asyncio
+import multiprocessing
 import os
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -37,6 +39,7 @@ PHOTO = (ROOT / "examples" / "astronaut.jpg").read_bytes()
 CLIENTS = (1, 2, 4, 8, 16, 32, 64)
 FACES = (1, 2, 4, 8, 16)
 WARM_UP = 3
+START_SECONDS = 15  # until every process has loaded
 
 
 @dataclass(frozen=True)
@@ -133,8 +136,10 @@ def precisions(classifier: Classifier, model: str, rounds: int) -> list[Figure]:
 
 
 def saturation(server: Server, in_process_ms: float, seconds: float) -> list[Figure]:
-    """Closed-loop throughput over the number of clients."""
-    capacity = 1000 * (os.cpu_count() or 1) / in_process_ms
+    """Closed-loop throughput over the number of clients, and of the library without any."""
+    cores = os.cpu_count() or 1
+    capacity = 1000 * cores / in_process_ms
+    ceiling = library_rate(cores, seconds)
     rates = [asyncio.run(throughput(server, "/predict", clients, seconds)) for clients in CLIENTS]
     curve = [
         Figure(f"{clients} clients, requests/s", rate)
@@ -144,6 +149,8 @@ def saturation(server: Server, in_process_ms: float, seconds: float) -> list[Fig
     return [
         *curve,
         Figure("throughput / (cores / in-process time)", max(rates) / capacity, at_least=0.85),
+        # What cores that share caches, memory and power leave of it, with no service at all.
+        Figure("one library process a core / (cores / in-process time)", ceiling / capacity),
         Figure(
             "least throughput after the peak / peak", min(after_peak) / max(rates), at_least=0.9
         ),
@@ -154,6 +161,30 @@ async def throughput(server: Server, path: str, clients: int, seconds: float) ->
     """Pictures a second, of clients that cost little: they share the cores with the service."""
     async with Client(server.url) as client:
         return await closed_loop(client, [post(path, PHOTO)], seconds, clients)
+
+
+def library_rate(processes: int, seconds: float) -> float:
+    """Pictures a second of processes that call the library side by side, and nothing else."""
+    start = time.time() + START_SECONDS
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+        done = [pool.submit(library_calls, start, seconds) for _ in range(processes)]
+        return sum(future.result() for future in done) / seconds
+
+
+def library_calls(start: float, seconds: float) -> int:
+    """Count calls of the library from ``start`` (seconds since the epoch) on."""
+    cv2.setNumThreads(1)
+    classifier = Classifier()
+    for _ in range(WARM_UP):
+        classifier.predict(PHOTO)
+    if time.time() > start:
+        raise RuntimeError(f"Loading took more than {START_SECONDS} seconds: start later.")
+    time.sleep(start - time.time())
+    calls = 0
+    while time.time() < start + seconds:
+        classifier.predict(PHOTO)
+        calls += 1
+    return calls
 
 
 def detectors(classifier: Classifier, rounds: int) -> list[Figure]:
