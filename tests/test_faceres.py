@@ -53,7 +53,8 @@ def write_folded(base: object, graph: Path, stored: str) -> None:
 def test_the_function_survives_folding(tmp_path: Path, stored: str, tolerance: float) -> None:
     import keras
 
-    from training.faceres import assign, unfold
+    from training.faceres import assign
+    from training.folded import unfold
 
     def mobilenet() -> keras.Model:
         return keras.applications.MobileNet(

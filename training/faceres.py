@@ -8,11 +8,12 @@ again, for training needs them.
 
 import json
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 import numpy.typing as npt
+
+from training.folded import fill_folded
 
 _TYPES = {"float16": np.float16, "float32": np.float32, "int32": np.int32}
 _MEAN = np.array([103.939, 116.779, 123.68], np.float32)  # it takes pixel - mean
@@ -68,42 +69,9 @@ def assign(base: keras.Model, graph: Path) -> None:
             if name == "conv1_bn":
                 moved = arrays["conv1/convolution/merged_input"] * (_SCALE - _MEAN)[:, np.newaxis]
                 shift = shift + moved.sum(axis=(0, 1, 2))
-            layer.set_weights([scale, shift, np.zeros_like(shift), _variance_of_one(layer, shift)])
+            fill_folded(layer, scale, shift)
         elif isinstance(layer, keras.layers.DepthwiseConv2D):
             layer.set_weights([arrays[f"{name}/depthwise_kernel"]])
         elif isinstance(layer, keras.layers.Conv2D):
             kernel = arrays[f"{name}/convolution/merged_input"]
             layer.set_weights([kernel * _SCALE if name == "conv1" else kernel])
-
-
-def unfold(base: keras.Model, pixels: Any, batch_size: int = 64) -> None:
-    """Give each batch normalisation its input's mean and variance, and undo what that changes.
-
-    The network computes what it did before; but now training, which normalises by each batch's
-    own statistics, computes nearly the same.
-
-    Args:
-        base: a convolutional base with unit statistics.
-        pixels: its input, float32 [n, size, size, 3], normalised.
-        batch_size: how many to run at once.
-    """
-    layers = [x for x in base.layers if isinstance(x, keras.layers.BatchNormalization)]
-    inputs = keras.Model(base.input, [layer.input for layer in layers])
-    sums = [np.zeros((2, layer.input.shape[-1])) for layer in layers]
-    counts = np.zeros(len(layers))
-    for start in range(0, len(pixels), batch_size):
-        for index, output in enumerate(inputs(pixels[start : start + batch_size], training=False)):
-            values = np.asarray(output, np.float64).reshape(-1, output.shape[-1])
-            sums[index] += values.sum(axis=0), (values**2).sum(axis=0)
-            counts[index] += len(values)
-    for layer, total, count in zip(layers, sums, counts, strict=True):
-        scale, shift, _, _ = layer.get_weights()
-        mean, square = total / count
-        variance = square - mean**2
-        deviation = np.sqrt(variance + layer.epsilon)
-        layer.set_weights([scale * deviation, shift + scale * mean, mean, variance])
-
-
-def _variance_of_one(layer: Any, like: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return the variances with which the layer divides by one."""
-    return np.full_like(like, 1 - layer.epsilon)

@@ -20,9 +20,9 @@ from emotion.errors import EmotionError
 from training.average import WeightAverage
 from training.batches import Batches, face_tensors
 from training.datasets import FaceDataset, fingerprint_of
-from training.faceres import is_graph, unfold
 from training.fake_quantize import fake_quantized
-from training.network import build_classifier
+from training.folded import unfold
+from training.network import build_classifier, is_folded
 from training.recipe import Recipe
 from training.splits import Indices
 
@@ -136,7 +136,7 @@ def _build(recipe: Recipe, classes: int, faces: Pixels) -> keras.Model:
         )
     finally:
         keras.config.set_dtype_policy(policy)
-    if is_graph(recipe.init):
+    if is_folded(recipe.init):
         some = face_tensors(faces[:: max(1, len(faces) // _STATISTICS)], recipe.input_size)
         unfold(model.get_layer("base"), model.get_layer("normalise")(some))
     if recipe.activations == "int8":

@@ -12,7 +12,7 @@ import numpy as np
 
 from emotion.errors import EmotionError
 from emotion.labels import EMOTIONS
-from training import faceres
+from training import faceres, shipped
 from training.backbones import BACKBONES
 
 LOGITS = "logits"
@@ -31,8 +31,9 @@ def build_classifier(
         name: one of BACKBONES.
         input_size: side of the input in pixels.
         init: ``imagenet`` (Keras downloads the weights), ``random``, or the path of weights:
-            Keras's ``.weights.h5`` or ``.h5`` of the base, an ``.npz`` keyed by variable path, or
-            the ``.json`` of HSE-FaceRes (MobileNet alone; see training/faceres.py).
+            Keras's ``.weights.h5`` or ``.h5`` of the base, an ``.npz`` keyed by variable path,
+            a ``.tflite`` of the model store (see training/shipped.py), or the ``.json`` of
+            HSE-FaceRes (MobileNet alone; see training/faceres.py).
         dropout: rate before the last layer.
         classes: how many classes the last layer tells apart.
 
@@ -75,6 +76,11 @@ def init_source(init: str) -> str:
     return f"{path.name} (sha256 {digest.hexdigest()[:12]})"
 
 
+def is_folded(init: str) -> bool:
+    """Whether initial weights come with their batch normalisations folded."""
+    return faceres.is_graph(init) or shipped.is_artifact(init)
+
+
 def _file(init: str) -> Path:
     path = Path(init)
     if not path.is_file():
@@ -102,6 +108,8 @@ def _initialise(base: keras.Model, name: str, init: str) -> None:
                 _assign(base, arrays)
         elif faceres.is_graph(path):
             faceres.assign(base, path)
+        elif shipped.is_artifact(path):
+            shipped.assign(base, path)
         else:
             base.load_weights(path)
 

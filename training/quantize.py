@@ -48,13 +48,14 @@ def _convert_all(recipe: Recipe, weights: Path, calibration: Pixels, folder: Pat
     )
     model.load_weights(weights)
     for precision in PRECISIONS:
-        content = _convert(model, precision, calibration)
+        content = convert(model, precision, calibration)
         new = folder / f"{precision}.tflite.new"
         new.write_bytes(content)
         new.replace(folder / f"{precision}.tflite")
 
 
-def _convert(model: Any, precision: Precision, calibration: Pixels) -> bytes:
+def convert(model: Any, precision: Precision, calibration: Pixels) -> bytes:
+    """Convert a classifier to one artifact, in this process; ``quantize`` says more."""
     if precision != "int8":
         return convert_float(model, precision)
     import tensorflow as tf
