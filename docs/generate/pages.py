@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from benchmarks.server import ROOT
-from docs.generate import capacity, deploy, pipeline, readme, scale, snippets, study
+from docs.generate import capacity, deploy, measured, pipeline, readme, scale, snippets, study
 from docs.generate.blocks import Block, fill
 
 _DOCS = ROOT / "docs"
@@ -13,6 +13,7 @@ PAGES: dict[Path, dict[str, Block]] = {
     _DOCS / "pipeline.md": pipeline.BLOCKS,
     _DOCS / "deploy.md": deploy.BLOCKS,
     _DOCS / "capacity.md": capacity.BLOCKS,
+    _DOCS / "measured.md": measured.BLOCKS,
     _DOCS / "scale.md": scale.BLOCKS,
     _DOCS / "clients.md": snippets.BLOCKS,
 }

@@ -1,0 +1,189 @@
+"""The numbers of docs/measured.md: what the long measurements left in benchmarks/results."""
+
+import json
+from typing import Any
+
+from benchmarks.server import ROOT
+from training.tables import markdown_table
+
+RESULTS = ROOT / "benchmarks" / "results"
+LATENCIES = "p50 / p95 / p99 / most, ms"
+
+
+def promises() -> str:
+    """Every figure of `make bench` that has a bound."""
+    report = _read("bench")
+    rows = [
+        (
+            figure["what"],
+            f"{figure['value']:.3f}",
+            _bound(figure),
+            "yes" if _kept(figure) else "**no**",
+        )
+        for figure in report["figures"]
+        if figure["at_most"] is not None or figure["at_least"] is not None
+    ]
+    return f"{_where(report)}\n\n{markdown_table(('figure', 'measured', 'aim', 'kept'), rows)}"
+
+
+def offered() -> str:
+    """Latency against offered load."""
+    report = _read("offered")
+    rows = [
+        (
+            f"{point['share']:.0%}",
+            f"{point['per_second']:.0f}",
+            f"{point['answered_per_second']:.0f}",
+            " / ".join(_number(point[f"{name}_ms"]) for name in ("p50", "p95", "p99", "max")),
+            _statuses(point["statuses"]),
+            _number(point["late_ms"]),
+        )
+        for point in report["points"]
+    ]
+    head = ("of saturation", "offered/s", "answered/s", LATENCIES, "answers", "sent late, ms")
+    return (
+        f"{_where(report)} Saturation was {report['saturation_per_second']:.0f} requests a second."
+        f"\n\n![Latency against offered load](../benchmarks/results/offered.svg)\n\n"
+        f"{markdown_table(head, rows)}"
+    )
+
+
+def peers() -> str:
+    """The service beside other ways to host the same pipeline."""
+    report = _read("peers")
+    rows = [[str(value) for value in host.values()] for host in report["hosts"]]
+    head = tuple(name.replace("_", " ") for name in report["hosts"][0])
+    return f"{_where(report)}\n\n{markdown_table(head, rows)}"
+
+
+def networks() -> str:
+    """The network alone in other runtimes."""
+    report = _read("networks")
+    rows = [
+        (
+            row["artifact"],
+            row["runtime"],
+            f"{row['p50_ms']:.2f}",
+            f"{row['cpu_ms']:.2f}",
+            f"{row['of_litert']:.2f}",
+            f"{row['largest_difference']:.3f}",
+        )
+        for row in report["rows"]
+    ]
+    head = ("artifact", "runtime", "p50, ms", "CPU, ms", "CPU of LiteRT's", "largest difference")
+    return f"{_where(report)}\n\n{markdown_table(head, rows)}"
+
+
+def overload() -> str:
+    """The storm."""
+    report = _read("overload")
+    before = sorted(report["before"])
+    rows = [
+        ("peak, offered", f"{report['peak_per_second']}/s, {report['offered_per_second']}/s"),
+        ("answers", _statuses(report["statuses"])),
+        ("answered within the storm, of the peak", f"{report['goodput_share']:.3f}"),
+        ("accepted, p99", f"{report['accepted_p99']} ms (deadline {report['deadline']:.0f} ms)"),
+        ("refused, p50 and p99", f"{report['refused_p50']} and {report['refused_p99']} ms"),
+        ("refused without `Retry-After`", str(report["refused_without_retry_after"])),
+        ("one request before and after", f"{before[len(before) // 2]} and {report['after']} ms"),
+        ("memory, first and last", _megabytes(report["resident_bytes"])),
+    ]
+    return (
+        f"{_where(report)} {report['artifact']}, {report['seconds'] / 60:.0f} minutes.\n\n"
+        f"![The storm](../benchmarks/results/overload.png)\n\n{markdown_table(('', ''), rows)}"
+    )
+
+
+def soak() -> str:
+    """Half an hour of every kind of request."""
+    report = _read("soak")
+    slope, error = report["slope_bytes_per_hour"], report["slope_error"]
+    rows = [
+        ("saturation, offered", f"{report['saturation_per_second']}/s, {_offered(report)}/s"),
+        ("kinds of requests", str(report["kinds"])),
+        ("answers", _statuses(report["statuses"])),
+        ("p99, first and last sixth", f"{report['p99_first']} and {report['p99_last']} ms"),
+        ("memory, first and last", _megabytes(report["resident_bytes"])),
+        ("its slope", f"{slope / 1e6:.1f} MB an hour, give or take {error / 1e6:.1f}"),
+    ]
+    return (
+        f"{_where(report)} {report['seconds'] / 60:.0f} minutes.\n\n"
+        f"![The soak](../benchmarks/results/soak.png)\n\n{markdown_table(('', ''), rows)}"
+    )
+
+
+def fuzz() -> str:
+    """Mutated images, and every call of the OpenAPI document."""
+    images, calls = _read("fuzz"), _read("contract")
+    rows = [
+        ("images", f"{images['images']:,}"),
+        ("answers", _statuses(images["statuses"])),
+        ("slowest", f"{1000 * images['slowest_seconds']:.0f} ms"),
+        ("memory, first and last", _megabytes(images["resident_bytes"])),
+        ("broke a rule", str(len(images["found"]))),
+        ("operations of the OpenAPI document", str(calls["operations"])),
+        ("calls by schemathesis", f"{calls['cases']:,}"),
+        ("undocumented answers or 5xx", "yes" if calls["failed"] else "none"),
+    ]
+    return f"{_where(images)}\n\n{markdown_table(('', ''), rows)}"
+
+
+def chaos() -> str:
+    """Faults at random."""
+    report = _read("chaos")
+    rows = [
+        ("faults", _statuses(report["faults"])),
+        ("answers", _statuses(report["answers"])),
+        ("lost to killed workers", str(report["lost_to_killed_workers"])),
+        ("promises broken", ", ".join(report["broken"]) or "none"),
+    ]
+    minutes = f"{report['seconds'] / 60:.0f} minutes"
+    return f"{_where(report)} {minutes}.\n\n{markdown_table(('', ''), rows)}"
+
+
+def _read(name: str) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
+    return read
+
+
+def _where(report: dict[str, Any]) -> str:
+    return f"On {report['machine']}, {report['date']}."
+
+
+def _bound(figure: dict[str, Any]) -> str:
+    if figure["at_most"] is not None:
+        return f"at most {figure['at_most']:g}"
+    return f"at least {figure['at_least']:g}"
+
+
+def _kept(figure: dict[str, Any]) -> bool:
+    value, most, least = figure["value"], figure["at_most"], figure["at_least"]
+    return bool((most is None or value <= most) and (least is None or value >= least))
+
+
+def _offered(report: dict[str, Any]) -> float:
+    return float(report["offered_per_second"])
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
+
+
+def _statuses(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name}: {count:,}" for name, count in sorted(counts.items()))
+
+
+def _megabytes(resident: list[int]) -> str:
+    return f"{resident[0] / 1e6:.0f} and {resident[-1] / 1e6:.0f} MB"
+
+
+BLOCKS = {
+    "promises": promises,
+    "offered": offered,
+    "peers": peers,
+    "networks": networks,
+    "overload": overload,
+    "soak": soak,
+    "fuzz": fuzz,
+    "chaos": chaos,
+}
