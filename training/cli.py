@@ -158,6 +158,14 @@ def robustness(options: Options) -> None:
     print(page.read_text())
 
 
+def latency(options: Options) -> None:
+    """Time every artifact of the store in one run, so that they can be compared."""
+    from training.latency import time_again
+
+    for record in time_again(options.store):
+        print(f"{record.name}: {record.latency.p50_ms:.2f} ms")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a step; an expected error prints its message and returns status 1."""
     options = _parser().parse_args(arguments)
@@ -189,6 +197,7 @@ def _parser() -> argparse.ArgumentParser:
         (report, [store]),
         (robustness, [model, data, ckplus, store, parents.frames()]),
         (detector, [data, ckplus, store]),
+        (latency, [store]),
     ]
     for step, shared in takes:
         sub = steps.add_parser(

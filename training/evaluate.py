@@ -1,8 +1,6 @@
 """The converted artifacts themselves, run through ``emotion``, to numbers."""
 
-import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +10,7 @@ from emotion.agreement import wilson_interval
 from emotion.arrays import Pixels, Probabilities
 from emotion.interpreter import Interpreter
 from emotion.labels import EMOTIONS
-from emotion.machine import machine
-from emotion.records import Latency, Metrics
+from emotion.records import Metrics
 
 Labels = npt.NDArray[np.int64]
 
@@ -76,27 +73,3 @@ def reliability_bins(
         )
         for b in np.unique(which)
     ]
-
-
-def latency_of(artifact: bytes, tensors: Pixels, calls: int = 200) -> Latency:
-    """Time single images on one thread, warm."""
-    interpreter = Interpreter(artifact, threads=1)
-    times = []
-    for call in range(calls + 20):
-        tensor = tensors[call % len(tensors)][np.newaxis]
-        start = time.perf_counter()
-        interpreter.run(tensor)
-        times.append(1000 * (time.perf_counter() - start))
-    return latency_from(times[20:])
-
-
-def latency_from(milliseconds: list[float]) -> Latency:
-    """Sum up the times of single calls, measured here and today."""
-    p50, p95, p99 = np.percentile(milliseconds, (50, 95, 99)).round(3).tolist()
-    return Latency(
-        p50_ms=p50,
-        p95_ms=p95,
-        p99_ms=p99,
-        machine=machine(),
-        date=datetime.now(UTC).date().isoformat(),
-    )

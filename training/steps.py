@@ -7,7 +7,8 @@ from emotion.faces import CaffeDetector
 from emotion.records import PRECISIONS
 from training.batches import face_tensors
 from training.datasets import FaceDataset, load_ckplus, load_folder
-from training.evaluate import latency_of, metrics_of
+from training.evaluate import metrics_of
+from training.latency import latency_of
 from training.predictions import write_predictions
 from training.recipe import Recipe
 from training.splits import SHIPPED_SEED, subject_split

@@ -28,7 +28,7 @@ class TriedFold(BaseModel):
 
     images: int
     right: dict[Precision, int]
-    seconds: float  # of training
+    seconds: float | None  # of training
 
 
 class Trial(BaseModel):

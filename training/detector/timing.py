@@ -7,7 +7,7 @@ import cv2
 from emotion.arrays import Pixels
 from emotion.faces import Detector
 from emotion.records import Latency
-from training.evaluate import latency_from
+from training.latency import latency_from
 
 _WARM_UP = 10
 
