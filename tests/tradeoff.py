@@ -1,12 +1,12 @@
 """The page's rule for the best trade-off (service/web/js/tradeoff.js), said a second time."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 
-WITHIN = 0.01  # of the best accuracy
+from emotion.records import ArtifactRecord
 
 
-def best(artifacts: Iterable[tuple[str, float, float]]) -> str:
-    """Choose among names with their accuracy (0..1) and latency in ms."""
-    known = list(artifacts)
-    top = max(accuracy for _, accuracy, _ in known)
-    return min((ms, name) for name, accuracy, ms in known if accuracy >= top - WITHIN)[1]
+def best(records: Sequence[ArtifactRecord], latencies: Mapping[str, float] | None = None) -> str:
+    """Choose the name; ``latencies`` in ms by name, or else those of the store."""
+    top = max(record.metrics.accuracy for record in records)
+    good = [record for record in records if record.metrics.accuracy_high >= top]
+    return min(good, key=lambda r: latencies[r.name] if latencies else r.latency.p50_ms).name

@@ -74,7 +74,7 @@ async function choose(index, signal) {
     withProgress($("picture-progress"), "Asking every artifact…", asked),
     artifacts(),
   ]);
-  const chosen = best(answer.artifacts);
+  const chosen = best(answer.artifacts, records);
   const { metrics } = records.find((r) => artifactName(r) === artifactName(chosen));
   showSummary($("summary"), answer, chosen, found.latency_ms, metrics.images);
   showTable($("artifacts"), answer.artifacts, chosen, records);
