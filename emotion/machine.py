@@ -4,6 +4,8 @@ import os
 import platform
 from pathlib import Path
 
+_SETS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8")
+
 
 def machine() -> str:
     """Describe this CPU: its name, cores, and the instruction sets that decide int8's speed."""
@@ -16,7 +18,7 @@ def machine() -> str:
         name, _, value = line.partition(":")
         fields.setdefault(name.strip(), value.strip())
     flags = fields.get("flags", "").split()
-    sets = [name for name in ("avx2", "avx512f", "avx512_vnni", "avx_vnni") if name in flags]
+    sets = [name for name in _SETS if name in flags]
     cores = info.count("processor\t")
     name = fields.get("model name", platform.machine())
     family = f" family {fields['cpu family']}" if "cpu family" in fields else ""

@@ -25,6 +25,7 @@ from service.oip.schemas import request_schemas
 from service.openapi_examples import add_examples
 from service.problems import NAMES, REFUSALS, add_problem_handlers
 from service.reload import followed
+from service.replacement import started
 from service.request_ids import is_request_id
 from service.routes import (
     compare,
@@ -61,8 +62,8 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
-        app.state.drain = hold_sigterm(settings.drain_seconds, counted)
-        app.state.runtime = await run_in_threadpool(make_runtime, settings, counted)
+        app.state.drain = drain = hold_sigterm(settings.drain_seconds, counted)
+        app.state.runtime = await started(partial(make_runtime, settings, counted), drain)
         async with (
             followed(app.state.runtime.current, settings.reload_seconds),
             watched_clock(counted),

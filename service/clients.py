@@ -152,7 +152,7 @@ async def _admitted(request: Request) -> AsyncIterator[None]:
         )
         request.scope["api_key"] = key  # for the log
     except EmotionError:
-        await linger(request.stream())
+        await linger(request, request.stream())
         raise
     try:
         yield

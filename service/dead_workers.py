@@ -6,6 +6,8 @@ from pathlib import Path
 import structlog
 from prometheus_client import multiprocess
 
+from emotion.store import alone
+
 _log = structlog.get_logger()
 
 
@@ -14,11 +16,12 @@ def forget_dead_workers() -> int:
     directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     if directory is None:
         return 0
-    files = Path(directory).glob("gauge_live*_*.db")
-    dead = {pid for file in files if not _alive(pid := int(file.stem.rpartition("_")[2]))}
-    for pid in dead:
-        multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
-        _log.error("worker was killed", pid=pid)
+    with alone(Path(directory), "Counting killed workers"):  # others may have started as well
+        files = Path(directory).glob("gauge_live*_*.db")
+        dead = {pid for file in files if not _alive(pid := int(file.stem.rpartition("_")[2]))}
+        for pid in dead:
+            multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
+            _log.error("worker was killed", pid=pid)
     return len(dead)
 
 

@@ -20,6 +20,7 @@ from prometheus_client import (
 
 from emotion.records import ArtifactRecord
 from emotion.results import Comparison, Prediction
+from service.connection_metrics import ConnectionMetrics
 from service.dead_workers import forget_dead_workers
 from service.engine import Timing
 from service.shadow_metrics import ShadowMetrics
@@ -44,6 +45,12 @@ class Metrics:
             "emotion_requests",
             "Requests answered.",
             ("method", "route", "status"),
+            registry=registry,
+        )
+        self._artifact_requests = Counter(
+            "emotion_artifact_requests",
+            "Those of them that reached one artifact of the store: their image was read.",
+            ("route", "model", "precision", "status"),
             registry=registry,
         )
         self._request_seconds = Histogram(
@@ -96,11 +103,6 @@ class Metrics:
             registry=registry,
             multiprocess_mode="livesum",
         )
-        self._connections_refused = Counter(
-            "emotion_connections_refused",
-            "Connections closed at once because too many were open.",
-            registry=registry,
-        )
         self._confidence = Histogram(
             "emotion_confidence",
             "Probability of the emotion found: watch it for drift.",
@@ -126,6 +128,7 @@ class Metrics:
         for outcome in get_args(Reloaded):
             self._reloads.labels(outcome)
         self.shadow = ShadowMetrics(registry)
+        self.connections = ConnectionMetrics(registry)
         self._dead_workers = Counter(
             "emotion_workers_killed",
             "Worker processes that ended without saying so; others took their places.",
@@ -154,10 +157,20 @@ class Metrics:
             multiprocess_mode="livemax",
         )
 
-    def request(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count an answered request."""
+    def request(
+        self,
+        method: str,
+        route: str,
+        status: int,
+        seconds: float,
+        artifact: ArtifactRecord | None = None,
+    ) -> None:
+        """Count an answered request, and for which artifact it was, if for one."""
         self._requests.labels(method if method in _METHODS else "other", route, status).inc()
         self._request_seconds.labels(route).observe(seconds)
+        if artifact:
+            labels = (route, artifact.model, artifact.precision, status)
+            self._artifact_requests.labels(*labels).inc()
 
     def problem(self, name: str) -> None:
         """Count a problem document."""
@@ -217,10 +230,6 @@ class Metrics:
     def uploading(self, change: int) -> None:
         """Record that a body began or ceased to arrive."""
         self._uploads.inc(change)
-
-    def connection_refused(self) -> None:
-        """Count a connection that was one too many."""
-        self._connections_refused.inc()
 
     def artifacts(self, loaded: Iterable[ArtifactRecord]) -> None:
         """Record which artifacts are in memory."""

@@ -25,6 +25,7 @@ from service.upload import (
     BodyTooLargeError,
     UnsupportedBodyError,
     UploadTimeoutError,
+    awaits_leave,
 )
 
 MEDIA_TYPE = "application/problem+json"
@@ -176,6 +177,8 @@ def _answer(
     request: Request, kind: _Kind, detail: str, headers: dict[str, str] | None = None
 ) -> JSONResponse:
     request.app.state.metrics.problem(kind.name)
+    if awaits_leave(request):  # it may never send the body: what comes next would be taken for it
+        headers = {**(headers or {}), "Connection": "close"}
     if f"{request.url.path}/".startswith("/v2/"):  # the protocol has its own form of errors
         return JSONResponse(InferError(error=detail).model_dump(), kind.status, headers)
     problem = _problem(kind, detail, correlation_id.get())

@@ -115,10 +115,13 @@ class BoundedProtocol(HttpToolsProtocol):
     def _refuse(self) -> None:
         self.transport.write(refusal_of_connection())
         self.transport.close()
-        self.app_state["metrics"].connection_refused()
+        self.app_state["metrics"].connections.refused()
+        self._warn("connections refused")
+
+    def _warn(self, what: str) -> None:
         if time.monotonic() - BoundedProtocol._last_warning > 1:  # no line for each of a flood
             BoundedProtocol._last_warning = time.monotonic()
-            _log.warning("connections refused", open=len(self.connections))
+            _log.warning(what, open=len(self.connections))
 
     def _await_head(self) -> None:
         self._head_timer = self.loop.call_later(HEAD_SECONDS, self._close_slow)
@@ -130,6 +133,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _close_slow(self) -> None:
         if not self.transport.is_closing():
+            self.app_state["metrics"].connections.dropped("head")
             self.transport.close()
 
     def _await_reader(self) -> None:
@@ -145,6 +149,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.get_write_buffer_size() < before:
             self._await_reader()
         else:
+            self.app_state["metrics"].connections.dropped("reader")
+            self._warn("answers not taken")
             self.transport.abort()
 
 

@@ -12,6 +12,7 @@ from emotion.decode import DecodeLimits
 from emotion.errors import ArtifactUnavailableError
 from emotion.records import ArtifactRecord
 from emotion.remote.cache import followed
+from emotion.remote.store import is_url
 from emotion.store import ModelStore
 from service.engine import Check, Engine, Slots, Timing
 from service.metrics import Metrics
@@ -78,8 +79,9 @@ class Runtime:
         try:
             return work(classifier, check)
         except ArtifactUnavailableError:
-            # A newer store may have replaced the file before it was loaded.
-            if self.settings.reload_seconds:
+            # A newer store may have replaced the file before it was loaded; not where stores are
+            # fetched from a URL, for there none deletes what another may read.
+            if self.settings.reload_seconds and not is_url(self.settings.store):
                 self.current.check()
             if self.classifier is classifier:
                 raise

@@ -68,10 +68,10 @@ async def _receive(request: Request, read: Callable[[Headers, Body], Awaitable[b
         raise
     except OverloadedError:  # the cheaper, the better
         if not _stays_open(request):
-            await linger(stream)
+            await linger(request, stream)
         raise
     except EmotionError:
-        await linger(stream)
+        await linger(request, stream)
         raise
 
 
@@ -91,12 +91,11 @@ async def in_time(seconds: float) -> AsyncIterator[None]:
 def _stays_open(request: Request) -> bool:
     """Whether the rest of the body is read, and dropped, after the answer.
 
-    So it is on a connection that goes on; a client that waits to be asked for the body may never
-    send it, and what comes next would be taken for it.
+    So it is on a connection that goes on.
     """
     connection = request.headers.get("connection", "").lower()
     one_dot_one = request.scope["http_version"] == "1.1"
-    return one_dot_one and "close" not in connection and "expect" not in request.headers
+    return one_dot_one and "close" not in connection
 
 
 async def _read_all(headers: Headers, body: Body) -> bytes:
@@ -195,15 +194,22 @@ async def _limited(stream: Body, declared: int, limit: int) -> Body:
     )
 
 
-async def linger(stream: Body) -> None:
+async def linger(request: Request, stream: Body) -> None:
     """Take in a little more of a body that is refused.
 
     Closing a connection with unread data resets it, and the client would lose the answer that
-    tells it why.
+    tells it why. One that asks before it sends has sent nothing yet, and reading would ask for it.
     """
+    if awaits_leave(request):
+        return
     try:
         async with asyncio.timeout(_LINGER_SECONDS):
             async for _ in stream:
                 pass
     except (TimeoutError, ClientDisconnect):
         return
+
+
+def awaits_leave(request: Request) -> bool:
+    """Whether the client sends its body only when told to go on (RFC 9110, 10.1.1)."""
+    return "expect" in request.headers

@@ -14,8 +14,10 @@ import pytest
 from benchmarks.server import ROOT
 from tests.clients import eventually
 from tests.conftest import Server, StartServer
-from tests.observed import sample
+from tests.observed import events, sample
 from tests.wire import address_of, converse, post
+
+DROPPED = "emotion_connections_dropped_total"
 
 
 def test_a_lying_content_length_is_cut_off(server: Server) -> None:
@@ -129,6 +131,43 @@ def test_a_refusal_waits_for_no_body_and_the_connection_goes_on(
 
     with start_server(max_uploads=1, preload="none") as server:
         asyncio.run(ask())
+
+
+@pytest.mark.parametrize(
+    ("settings", "length", "status"),
+    [
+        ({"api_keys": f"somebody:{'0' * 64}"}, 5_000, 401),
+        ({"max_body_bytes": 1000}, 5_000, 413),
+        ({"client_requests_per_minute": 1}, 5_000, 429),
+    ],
+)
+def test_who_asks_before_sending_is_refused_without_being_asked_for_the_body(
+    start_server: StartServer, settings: dict[str, object], length: int, status: int
+) -> None:
+    head = post("image/jpeg", length, "Expect: 100-continue")
+    with start_server(preload="none", **settings) as server:
+        httpx.post(f"{server.url}/predict")  # the one request of that minute
+        start = time.perf_counter()
+        answer = asyncio.run(converse(server, head))
+        assert time.perf_counter() - start < 0.4  # 0.5 is how long a body is waited for
+    assert answer.startswith(f"HTTP/1.1 {status}".encode())
+    assert b"connection: close" in answer.lower()
+    assert b"100 Continue" not in answer
+
+
+def test_who_asks_before_sending_is_told_to_go_on(server: Server, photo: bytes) -> None:
+    head = post("image/jpeg", len(photo), "Expect: 100-continue", "Connection: close")
+
+    async def ask() -> bytes:
+        reader, writer = await asyncio.open_connection(*address_of(server))
+        writer.write(head)
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100")
+        writer.write(photo)
+        answer = await asyncio.wait_for(reader.read(), 30)
+        writer.close()
+        return answer
+
+    assert asyncio.run(ask()).startswith(b"HTTP/1.1 200")
 
 
 def test_pipelined_requests_are_bounded_in_number(start_server: StartServer) -> None:
@@ -247,13 +286,36 @@ def test_a_client_that_goes_with_requests_pipelined_is_no_error_of_ours(
     assert "Exception" not in text
 
 
+def hurry(folder: Path, monkeypatch: pytest.MonkeyPatch, patience: str) -> None:
+    """Let the services that start from here on wait 0.3 seconds where they would wait 30."""
+    (folder / "sitecustomize.py").write_text(
+        f"import service.protocol\nservice.protocol.{patience} = 0.3\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{folder}{os.pathsep}{ROOT}")
+
+
+def test_a_head_that_dribbles_in_is_not_waited_for(
+    start_server: StartServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hurry(tmp_path, monkeypatch, "HEAD_SECONDS")
+    with (
+        start_server(preload="none") as server,
+        socket.create_connection(address_of(server)) as client,
+    ):
+        client.settimeout(5)
+        start = time.monotonic()
+        with suppress(ConnectionError):
+            for byte in b"GET /livez HTTP/1.1\r\nHost: " + b"x" * 1000:
+                client.sendall(bytes([byte]))
+                time.sleep(0.01)
+        assert time.monotonic() - start < 5
+        assert sample(server.url, DROPPED, waiting_for="head") >= 1
+
+
 def test_answers_that_nobody_reads_are_dropped(
     start_server: StartServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "sitecustomize.py").write_text(
-        "import service.protocol\nservice.protocol.UNREAD_SECONDS = 0.3\n"
-    )
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{ROOT}")
+    hurry(tmp_path, monkeypatch, "UNREAD_SECONDS")
     bundle = b"GET /swagger/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n"
     with start_server(preload="none") as server, ExitStack() as clients:
         address = address_of(server)
@@ -273,4 +335,7 @@ def test_answers_that_nobody_reads_are_dropped(
         with suppress(ConnectionResetError):
             while data := idle.recv(1_000_000):
                 left += len(data)
+        assert sample(server.url, DROPPED, waiting_for="reader") >= 1  # the other one, too, by now
+        line = events(server, "answers not taken")[0]
+        assert line["level"] == "warning"
     assert left < 8 * 1_000_000  # of 1.4 MB each

@@ -20,6 +20,8 @@ from tests.conftest import Server, StartServer
 from tests.observed import entries, events, sample
 from tests.wire import post
 
+REFUSED = "emotion_store_reloads_total"
+LOADED = 3  # artifacts of the small store
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 
 
@@ -66,6 +68,39 @@ def test_a_killed_worker_loses_its_own_requests_alone(
         assert line["level"] == "error"
         # what the dead one was computing is not counted for ever
         eventually(lambda: sample(server.url, "emotion_admitted_requests") == 0)
+
+
+def test_a_worker_that_replaces_a_killed_one_waits_for_a_store_it_can_serve(
+    start_server: StartServer, store: Path, photo: bytes
+) -> None:
+    """Else uvicorn would end the other one too, which serves on from memory."""
+    manifest = store / "manifest.json"
+    sound = manifest.read_bytes()
+    with start_server(store=store, workers=2, reload_seconds=0.2) as server:
+        before = workers_of(server)
+        manifest.write_bytes(sound[:100])
+        eventually(lambda: sample(server.url, REFUSED, outcome="refused") > 0)
+        os.kill(before[0], signal.SIGKILL)
+        eventually(lambda: events(server, "worker cannot start yet"), 60)
+        for _ in range(20):
+            answer = httpx.post(f"{server.url}/predict", content=photo, timeout=60)
+            assert answer.status_code == 200
+        assert before[1] in workers_of(server)
+        manifest.write_bytes(sound)
+        eventually(lambda: len(events(server, "artifact loaded")) >= 3 * LOADED, 60)
+        assert server.process.poll() is None
+        assert len(events(server, "worker cannot start yet")) == 1
+
+
+def test_a_worker_that_waits_for_a_store_ends_when_told(
+    start_server: StartServer, store: Path
+) -> None:
+    with start_server(store=store, workers=2, reload_seconds=0) as server:
+        (store / "manifest.json").write_bytes(b"{")
+        os.kill(workers_of(server)[0], signal.SIGKILL)
+        eventually(lambda: events(server, "worker cannot start yet"), 60)
+        server.process.send_signal(signal.SIGTERM)
+        server.process.wait(30)
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -33,6 +33,9 @@ def test_requests_stages_and_faces_are_counted(
             assert sample(url, "emotion_stage_seconds_count", stage=stage) == 7
         artifact = {"model": "mobilenet", "precision": "int8"}
         assert sample(url, "emotion_inference_seconds_count", **artifact) == 7
+        asked = {"route": "/predict", **artifact}
+        assert sample(url, "emotion_artifact_requests_total", status="200", **asked) == 6
+        assert sample(url, "emotion_artifact_requests_total", status="415", **asked) == 1
         faces = [
             value
             for (name, labels), value in scrape(url).items()
@@ -76,12 +79,16 @@ def test_no_client_can_add_series(start_server: StartServer) -> None:
         for number in range(3):
             httpx.request(("PROPFIND", "LOCK", "PURGE")[number], f"{server.url}/path{number}")
             httpx.get(f"{server.url}/models/model{number}/int8")
+            httpx.post(f"{server.url}/predict?model=model{number}", content=b"no image")
+            httpx.post(f"{server.url}/v2/models/model{number}/infer", content=b"{}")
         routes = {
             dict(labels).get("route")
             for (name, labels) in scrape(server.url)
             if name == "emotion_requests_total"
         }
-        assert routes <= {"unmatched", "/models/{model}/{precision}", "/metrics", "/readyz"}
+        known = {"unmatched", "/models/{model}/{precision}", "/metrics", "/readyz", "/predict"}
+        assert routes <= known | {"/v2/models/{model}/infer"}
+        assert not any(name.startswith("emotion_artifact_") for name, _ in scrape(server.url))
         assert (
             sample(
                 server.url,

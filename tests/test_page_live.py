@@ -1,5 +1,6 @@
 """Live mode: each camera frame is sent once, and waiting is called waiting."""
 
+import json
 import time
 
 from playwright.sync_api import Page, Route, expect
@@ -60,6 +61,29 @@ def test_what_is_dropped_is_counted(open_page: Open) -> None:
         }""",
         arg=before + 20,
     )
+
+
+def test_what_does_not_pass_by_waiting_stops_and_is_said(open_page: Open) -> None:
+    page = open_page("#live", refused=(503,))
+    start(page)
+    problem = {
+        "type": "urn:problem-type:emotion:artifact-unavailable",
+        "title": "The artifact cannot run",
+        "status": 503,
+        "detail": "mobilenet/int8 cannot be read: publish it again.",
+        "request_id": "1",
+    }
+    page.route(
+        "**/predict?*",
+        lambda route: route.fulfill(
+            status=503,
+            headers={"retry-after": "1", "content-type": "application/problem+json"},
+            body=json.dumps(problem),
+        ),
+        times=1,
+    )
+    expect(page.locator("#live-problem")).to_contain_text("publish it again")
+    expect(page.get_by_role("button", name="Start the camera")).to_be_enabled()
 
 
 def test_a_rate_limit_is_waited_for_and_said(open_page: Open) -> None:

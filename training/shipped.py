@@ -49,10 +49,8 @@ def assign(base: keras.Model, artifact: Path) -> None:
 
 def _convolutions(content: bytes, names: set[str]) -> dict[str, tuple[Array, Array]]:
     """Read the kernel [height, width, in, out] and the bias [out] of each of these layers."""
-    interpreter = Interpreter(
-        model_content=content,
-        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-    )
+    plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    interpreter = Interpreter(model_content=content, experimental_op_resolver_type=plain)
     interpreter.allocate_tensors()
     tensors = {tensor["index"]: tensor for tensor in interpreter.get_tensor_details()}
     # LiteRT has no public list of operators; this one is as old as TensorFlow Lite.

@@ -21,7 +21,13 @@ from benchmarks.server import ROOT, free_port
 
 ENVIRONMENTS = ROOT / "build" / "peers"
 START_SECONDS = 120
-LIBRARY = ("ai-edge-litert>=2.3,<3", "numpy", "opencv-python-headless>=4.10,<5", "pillow>=11.3,<14")
+LIBRARY = (  # what `emotion` needs, for the peers' own needs contradict the service's
+    "ai-edge-litert>=2.3,<3",
+    "numpy",
+    "opencv-python-headless>=4.10,<5",
+    "pillow>=11.3,<14",
+    "pydantic>=2.10,<3",
+)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from benchmarks.server import ROOT
+from docs.generate.blocks import Block
 from training.tables import markdown_table
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -141,6 +142,16 @@ def chaos() -> str:
     return f"{_where(report)} {minutes}.\n\n{markdown_table(('', ''), rows)}"
 
 
+def _where_measured(block: Block, *results: str) -> Block:
+    """Say so where a result is not there."""
+
+    def made() -> str:
+        missing = [name for name in results if not (RESULTS / f"{name}.json").is_file()]
+        return f"Not measured in this checkout: {', '.join(missing)}." if missing else block()
+
+    return made
+
+
 def _read(name: str) -> dict[str, Any]:
     read: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
     return read
@@ -178,12 +189,12 @@ def _megabytes(resident: list[int]) -> str:
 
 
 BLOCKS = {
-    "promises": promises,
-    "offered": offered,
-    "peers": peers,
-    "networks": networks,
-    "overload": overload,
-    "soak": soak,
-    "fuzz": fuzz,
-    "chaos": chaos,
+    "promises": _where_measured(promises, "bench"),
+    "offered": _where_measured(offered, "offered"),
+    "peers": _where_measured(peers, "peers"),
+    "networks": _where_measured(networks, "networks"),
+    "overload": _where_measured(overload, "overload"),
+    "soak": _where_measured(soak, "soak"),
+    "fuzz": _where_measured(fuzz, "fuzz", "contract"),
+    "chaos": _where_measured(chaos, "chaos"),
 }

@@ -52,6 +52,28 @@ def ours() -> str:
     return "\n".join(parts)
 
 
+def held_out() -> str:
+    """The store's own artifacts beside the study's."""
+    records = ModelStore(CHECKOUT_STORE).records
+    first = records[0].metrics
+    rows = (
+        (
+            record.model,
+            record.precision,
+            f"{STUDY_ACCURACY[record.model][record.precision]:.1%}",
+            tables.with_interval(record.metrics),
+            f"{record.metrics.macro_f1:.3f}",
+            "{1:.1%} {0}".format(*min(record.metrics.recall.items(), key=lambda item: item[1])),
+            f"{record.metrics.calibration_error:.1%}",
+        )
+        for record in records
+        if record.model in STUDY_ACCURACY
+    )
+    head = ("model", "precision", "the study", "accuracy (95 % interval)", "macro F1")
+    table = tables.markdown_table((*head, "worst class recall", "ECE"), rows)
+    return f"{first.images} images: {first.protocol}.\n\n{table}"
+
+
 def figures() -> str:
     """Every figure of the report."""
     return "\n\n".join(
@@ -133,6 +155,7 @@ def tried() -> str:
 
 BLOCKS = {
     "the study": the_study,
+    "held out": held_out,
     "ours": ours,
     "figures": figures,
     "sizes": sizes,

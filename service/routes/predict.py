@@ -3,11 +3,12 @@
 from typing import Annotated
 
 from asgi_correlation_id import correlation_id
-from fastapi import APIRouter, BackgroundTasks, Query
+from fastapi import APIRouter, BackgroundTasks, Query, Request
 from pydantic import Field
 
 from emotion import errors
 from emotion.classifier import Faces
+from service.access import ARTIFACT
 from service.engine import DeadlineError, OverloadedError
 from service.problems import problem_responses
 from service.queries import ArtifactQuery, SearchQuery
@@ -63,6 +64,7 @@ async def predict(
     query: Annotated[PredictQuery, Query()],
     image: ImageBytes,
     runtime: RuntimeDep,
+    request: Request,
     gone: DisconnectedDep,
     after: BackgroundTasks,
 ) -> PredictAnswer:
@@ -70,6 +72,8 @@ async def predict(
 
     Send the image as the multipart field `image` (or `file`), or as the raw body.
     """
+    store = runtime.classifier.store
+    request.scope[ARTIFACT] = store.record(query.model, query.precision)
     prediction, timing = await runtime.compute(
         lambda classifier, _: classifier.predict(
             image,

@@ -6,11 +6,12 @@ from typing import Annotated
 from fastapi import APIRouter, BackgroundTasks, Depends, Path, Request, Response
 
 from emotion import Classifier
+from service.access import ARTIFACT
 from service.engine import Check
 from service.oip import schemas
 from service.oip.infer import Inferred, answer
 from service.oip.messages import HEADER, Message, compose, parse
-from service.oip.model import describe, load
+from service.oip.model import describe, find, load
 from service.routes.health import readyz
 from service.runtime import RuntimeDep
 from service.upload import DisconnectedDep, read_body
@@ -42,7 +43,11 @@ def _errors(*statuses: int) -> dict[int | str, dict[str, object]]:
 
 def _documented(
     version: Annotated[
-        str, Path(description="a precision, or 12 hex digits of a content", examples=["int8"])
+        str,
+        Path(
+            description="a precision, or the first 12 hex digits of the file's SHA-256",
+            examples=["int8"],
+        ),
     ],
 ) -> None:
     """Document the path parameter that ``_version`` reads where there is one."""
@@ -105,6 +110,7 @@ async def infer(
     Tensors travel in JSON or, both ways, with the binary tensor extension. Parameters of the
     request: `faces`, `no_face` and `detector` as for /predict. One bad image fails the request.
     """
+    request.scope[ARTIFACT] = find(runtime.classifier.store, model, version)
     header = request.headers.get(HEADER)
     read = partial(parse, body, header)
 

@@ -10,6 +10,7 @@ import { bestRecord } from "./tradeoff.js";
 
 const WIDTH = 640; // pixels sent: more adds time, not accuracy
 const WINDOW = 2000; // milliseconds the read-out looks back
+const PAUSES = ["overloaded", "too-many-requests"]; // other problems do not pass by waiting
 let running = null;
 
 export async function startLive() {
@@ -87,7 +88,7 @@ async function oneFrame(video, mine) {
     bars(faces[0].box ? faces[0].probabilities : null);
     tell(mine, faces[0].box ? faces[0].emotion : "no face");
   } catch (problem) {
-    if (!problem.retryAfter) throw problem;
+    if (!PAUSES.includes(problem.type)) throw problem;
     await pause(mine, problem.retryAfter);
   }
 }

@@ -5,7 +5,12 @@ import { openCamera, still, stopCamera } from "./camera.js";
 import { $, show } from "./dom.js";
 
 /** Call `give(blob)` with every picture and `fail(problem)` with what went wrong. */
-export function listen(give, fail) {
+export function listen(take, fail) {
+  let closeCamera = () => {};
+  const give = (blob) => {
+    closeCamera(); // it would hide the picture
+    take(blob);
+  };
   $("file").addEventListener("change", ({ target }) => {
     if (target.files[0]) give(target.files[0]);
     target.value = ""; // so that the same file can be chosen again
@@ -24,7 +29,7 @@ export function listen(give, fail) {
       }
     });
   }
-  listenForCamera(give, fail);
+  closeCamera = listenForCamera(give, fail);
 }
 
 async function example(name) {
@@ -52,24 +57,29 @@ function listenForDrops(give, fail) {
   });
 }
 
+/** Returns what closes the camera, open or being opened. */
 function listenForCamera(give, fail) {
   const video = $("viewfinder");
+  let opening = 0;
   const turn = (on) => {
     show($("capture"), on);
     show($("camera"), !on);
     $("capture").parentElement.classList.toggle("capturing", on);
   };
   const close = () => {
+    opening += 1;
     stopCamera(video);
     turn(false);
   };
   $("camera").addEventListener("click", async () => {
+    const mine = (opening += 1);
     try {
       await openCamera(video);
+      if (mine !== opening) return stopCamera(video); // meanwhile something else was chosen
       turn(true);
       $("shoot").focus();
     } catch (problem) {
-      fail(problem);
+      if (mine === opening) fail(problem);
     }
   });
   $("cancel").addEventListener("click", () => {
@@ -83,4 +93,5 @@ function listenForCamera(give, fail) {
     give(picture);
   });
   addEventListener("hashchange", close);
+  return close;
 }
