@@ -23,7 +23,7 @@ def sample(url: str, name: str, **labels: str) -> float:
 
 
 def entries(server: Server) -> list[dict[str, object]]:
-    lines = server.log.read_text().splitlines()
+    lines = server.log.read_text().rpartition("\n")[0].splitlines()  # the last may be half written
     return [json.loads(line) for line in lines if line.startswith("{")]
 
 

@@ -20,8 +20,8 @@ from tests.conftest import Server, StartServer
 from tests.observed import entries, events, sample
 from tests.wire import post
 
+STARTED = "Application startup complete."
 REFUSED = "emotion_store_reloads_total"
-LOADED = 3  # artifacts of the small store
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 
 
@@ -29,6 +29,11 @@ def workers_of(server: Server) -> list[int]:
     pid = server.process.pid
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [int(p) for p in children if b"spawn_main" in Path(f"/proc/{p}/cmdline").read_bytes()]
+
+
+def both_have_started(server: Server) -> None:
+    """Wait for both workers; /readyz is one's answer."""
+    eventually(lambda: len(events(server, STARTED)) == 2, 60)
 
 
 def answers(server: Server) -> list[dict[str, object]]:
@@ -77,6 +82,7 @@ def test_a_worker_that_replaces_a_killed_one_waits_for_a_store_it_can_serve(
     manifest = store / "manifest.json"
     sound = manifest.read_bytes()
     with start_server(store=store, workers=2, reload_seconds=0.2) as server:
+        both_have_started(server)
         before = workers_of(server)
         manifest.write_bytes(sound[:100])
         eventually(lambda: sample(server.url, REFUSED, outcome="refused") > 0)
@@ -87,7 +93,7 @@ def test_a_worker_that_replaces_a_killed_one_waits_for_a_store_it_can_serve(
             assert answer.status_code == 200
         assert before[1] in workers_of(server)
         manifest.write_bytes(sound)
-        eventually(lambda: len(events(server, "artifact loaded")) >= 3 * LOADED, 60)
+        eventually(lambda: len(events(server, STARTED)) == 3, 60)
         assert server.process.poll() is None
         assert len(events(server, "worker cannot start yet")) == 1
 
@@ -96,6 +102,7 @@ def test_a_worker_that_waits_for_a_store_ends_when_told(
     start_server: StartServer, store: Path
 ) -> None:
     with start_server(store=store, workers=2, reload_seconds=0) as server:
+        both_have_started(server)
         (store / "manifest.json").write_bytes(b"{")
         os.kill(workers_of(server)[0], signal.SIGKILL)
         eventually(lambda: events(server, "worker cannot start yet"), 60)

@@ -249,7 +249,7 @@ def test_what_is_in_memory_survives_damage_on_disk(
 def test_a_store_can_be_repaired_and_its_detector_replaced(
     start_server: StartServer, store: Path, photo: bytes
 ) -> None:
-    fastest, slower = ModelStore(store).detectors
+    fastest, slower, *_ = ModelStore(store).detectors
     file = store / ModelStore(store).record(MODEL, "int8").file
     content = file.read_bytes()
     file.write_bytes(b"damaged")
