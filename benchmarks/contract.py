@@ -69,7 +69,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as logs, serving(Path(logs) / "log.jsonl") as server:
+    with (
+        tempfile.TemporaryDirectory() as logs,
+        # a hundred repeats of nine artifacts may take longer than the default on a slow machine,
+        # and 504 would be right
+        serving(Path(logs) / "log.jsonl", deadline_seconds=60) as server,
+    ):
         report, said = contract(server, options.examples, options.seed)
     text = json.dumps(asdict(report), indent=1)
     print(f"{said}\n{text}")

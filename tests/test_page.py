@@ -234,7 +234,7 @@ def test_models_show_cards_and_plots(
     page.locator("summary", has_text=re.compile("^Report$")).click()
     expect(page.locator("#texts table").first).to_be_visible()
     expect(page.locator("#texts img").first).to_have_attribute("src", re.compile("^blob:"))
-    linked = page.locator("#texts details", has_text=re.compile("^Robustness"))
+    linked = page.locator("#texts details", has_text=re.compile("^Robustness mobilenet"))
     expect(linked).not_to_have_attribute("open", "")
     page.locator("#texts").get_by_role("button", name="robustness_mobilenet.md").click()
     expect(linked).to_have_attribute("open", "")

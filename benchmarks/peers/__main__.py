@@ -92,7 +92,6 @@ def main() -> int:
             hosts=rows,
             rounds=[asdict(r) for rounds in done.values() for r in rounds],
         )
-        options.out.with_suffix(".md").write_text(table(rows))
     return 0
 
 
