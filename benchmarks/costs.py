@@ -13,7 +13,7 @@ from emotion.classifier import CHECKOUT_STORE
 from emotion.store import ModelStore
 
 QUIET = 0.3  # processes a core before a measurement
-_RESULTS = ROOT / "benchmarks" / "results"
+RESULTS = ROOT / "benchmarks" / "results"
 _MEASURED = ("mobilenet", "int8")  # what `make bench` sends; others differ by their network's time
 
 
@@ -30,7 +30,7 @@ class Request:
 @cache
 def result(name: str) -> dict[str, Any]:
     """Read benchmarks/results/NAME.json."""
-    read: dict[str, Any] = json.loads((_RESULTS / f"{name}.json").read_text())
+    read: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
     return read
 
 

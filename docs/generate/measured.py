@@ -1,35 +1,29 @@
 """The numbers of docs/measured.md: what the long measurements left in benchmarks/results."""
 
-import json
 from typing import Any
 
-from benchmarks.server import ROOT
+from benchmarks.bench import Figure
+from benchmarks.costs import RESULTS, result
 from docs.generate.blocks import Block
 from training.tables import markdown_table
 
-RESULTS = ROOT / "benchmarks" / "results"
 LATENCIES = "p50 / p95 / p99 / most, ms"
 
 
 def promises() -> str:
     """Every figure of `make bench` that has a bound."""
-    report = _read("bench")
+    report = result("bench")
     rows = [
-        (
-            figure["what"],
-            f"{figure['value']:.3f}",
-            _bound(figure),
-            "yes" if _kept(figure) else "**no**",
-        )
-        for figure in report["figures"]
-        if figure["at_most"] is not None or figure["at_least"] is not None
+        (figure.what, f"{figure.value:.3f}", _bound(figure), "yes" if figure.kept else "**no**")
+        for figure in (Figure(**figure) for figure in report["figures"])
+        if (figure.at_most, figure.at_least) != (None, None)
     ]
     return f"{_where(report)}\n\n{markdown_table(('figure', 'measured', 'aim', 'kept'), rows)}"
 
 
 def offered() -> str:
     """Latency against offered load."""
-    report = _read("offered")
+    report = result("offered")
     rows = [
         (
             f"{point['share']:.0%}",
@@ -51,7 +45,7 @@ def offered() -> str:
 
 def peers() -> str:
     """The service beside other ways to host the same pipeline."""
-    report = _read("peers")
+    report = result("peers")
     rows = [[str(value) for value in host.values()] for host in report["hosts"]]
     head = tuple(name.replace("_", " ") for name in report["hosts"][0])
     return f"{_where(report)}\n\n{markdown_table(head, rows)}"
@@ -59,7 +53,7 @@ def peers() -> str:
 
 def networks() -> str:
     """The network alone in other runtimes."""
-    report = _read("networks")
+    report = result("networks")
     rows = [
         (
             row["artifact"],
@@ -77,7 +71,7 @@ def networks() -> str:
 
 def overload() -> str:
     """The storm."""
-    report = _read("overload")
+    report = result("overload")
     before = sorted(report["before"])
     rows = [
         ("peak, offered", f"{report['peak_per_second']}/s, {report['offered_per_second']}/s"),
@@ -97,10 +91,11 @@ def overload() -> str:
 
 def soak() -> str:
     """Half an hour of every kind of request."""
-    report = _read("soak")
+    report = result("soak")
+    most, given = report["saturation_per_second"], report["offered_per_second"]
     slope, error = report["slope_bytes_per_hour"], report["slope_error"]
     rows = [
-        ("saturation, offered", f"{report['saturation_per_second']}/s, {_offered(report)}/s"),
+        ("saturation, offered", f"{most}/s, {given}/s"),
         ("kinds of requests", str(report["kinds"])),
         ("answers", _statuses(report["statuses"])),
         ("p99, first and last sixth", f"{report['p99_first']} and {report['p99_last']} ms"),
@@ -115,7 +110,7 @@ def soak() -> str:
 
 def fuzz() -> str:
     """Mutated images, and every call of the OpenAPI document."""
-    images, calls = _read("fuzz"), _read("contract")
+    images, calls = result("fuzz"), result("contract")
     rows = [
         ("images", f"{images['images']:,}"),
         ("answers", _statuses(images["statuses"])),
@@ -131,7 +126,7 @@ def fuzz() -> str:
 
 def chaos() -> str:
     """Faults at random."""
-    report = _read("chaos")
+    report = result("chaos")
     rows = [
         ("faults", _statuses(report["faults"])),
         ("answers", _statuses(report["answers"])),
@@ -142,7 +137,7 @@ def chaos() -> str:
     return f"{_where(report)} {minutes}.\n\n{markdown_table(('', ''), rows)}"
 
 
-def _where_measured(block: Block, *results: str) -> Block:
+def _if_measured(block: Block, *results: str) -> Block:
     """Say so where a result is not there."""
 
     def made() -> str:
@@ -152,28 +147,14 @@ def _where_measured(block: Block, *results: str) -> Block:
     return made
 
 
-def _read(name: str) -> dict[str, Any]:
-    read: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
-    return read
-
-
 def _where(report: dict[str, Any]) -> str:
     return f"On {report['machine']}, {report['date']}."
 
 
-def _bound(figure: dict[str, Any]) -> str:
-    if figure["at_most"] is not None:
-        return f"at most {figure['at_most']:g}"
-    return f"at least {figure['at_least']:g}"
-
-
-def _kept(figure: dict[str, Any]) -> bool:
-    value, most, least = figure["value"], figure["at_most"], figure["at_least"]
-    return bool((most is None or value <= most) and (least is None or value >= least))
-
-
-def _offered(report: dict[str, Any]) -> float:
-    return float(report["offered_per_second"])
+def _bound(figure: Figure) -> str:
+    if figure.at_most is not None:
+        return f"at most {figure.at_most:g}"
+    return f"at least {figure.at_least:g}"
 
 
 def _number(value: float | None) -> str:
@@ -189,12 +170,12 @@ def _megabytes(resident: list[int]) -> str:
 
 
 BLOCKS = {
-    "promises": _where_measured(promises, "bench"),
-    "offered": _where_measured(offered, "offered"),
-    "peers": _where_measured(peers, "peers"),
-    "networks": _where_measured(networks, "networks"),
-    "overload": _where_measured(overload, "overload"),
-    "soak": _where_measured(soak, "soak"),
-    "fuzz": _where_measured(fuzz, "fuzz", "contract"),
-    "chaos": _where_measured(chaos, "chaos"),
+    "promises": _if_measured(promises, "bench"),
+    "offered": _if_measured(offered, "offered"),
+    "peers": _if_measured(peers, "peers"),
+    "networks": _if_measured(networks, "networks"),
+    "overload": _if_measured(overload, "overload"),
+    "soak": _if_measured(soak, "soak"),
+    "fuzz": _if_measured(fuzz, "fuzz", "contract"),
+    "chaos": _if_measured(chaos, "chaos"),
 }
