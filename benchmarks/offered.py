@@ -1,7 +1,9 @@
 """Latency against offered load, up to twice saturation: open loop, Poisson arrivals.
 
 As MLPerf's server scenario has it: requests are due at random times that no answer changes, and
-latency counts from when a request was due. Each load is offered for a while before it counts.
+latency counts from when a request was due. Each load is offered for a while before it counts. The
+service computes in one thread on one core and the clients have another: a client that cannot keep
+up would measure itself.
 """
 
 import argparse
@@ -14,20 +16,19 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import httpx
 import numpy as np
 
+from benchmarks.arrivals import closed_loop
 from benchmarks.bench import PHOTO
-from benchmarks.load import load
 from benchmarks.offered_plot import plot
 from benchmarks.report import write_report
-from benchmarks.server import serving
+from benchmarks.server import on_cores_of_their_own
+from benchmarks.wire import Client, post
 
 SHARES = (0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5, 2.0)  # of saturation
 WARM_UP = 0.2  # of each load's time
-CONNECTIONS = 256
 
-Send = Callable[[], Awaitable[int]]  # a request, to its status
+Send = Callable[[], Awaitable[str]]  # a request, to its status or the name of what went wrong
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,7 @@ async def offer(send: Send, share: float, per_second: float, seconds: float) -> 
 
     async def one(at: float) -> None:
         late.append(time.perf_counter() - start - at)
-        try:
-            status = str(await send())
-        except httpx.TransportError as error:
-            status = type(error).__name__
-        answers.append((at, status, time.perf_counter() - start - at))
+        answers.append((at, await send(), time.perf_counter() - start - at))
 
     tasks = []
     for at in due:
@@ -84,15 +81,15 @@ async def offer(send: Send, share: float, per_second: float, seconds: float) -> 
 
 async def sweep(url: str, seconds: float) -> tuple[float, list[Offered]]:
     """Measure saturation, then every load in turn."""
-    full = await load(url, PHOTO, "mobilenet", "int8", clients=8, requests=300)
-    most = full.requests_per_second
-    limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
-    points = []
-    async with httpx.AsyncClient(base_url=url, timeout=60, limits=limits) as http:
+    request = post("/predict?model=mobilenet&precision=int8", PHOTO)
+    async with Client(url) as client:
 
-        async def send() -> int:
-            return (await http.post("/predict", content=PHOTO)).status_code
+        async def send() -> str:
+            return (await client.ask(request)).status
 
+        await closed_loop(client, [request], seconds / 4)  # all warm
+        most = await closed_loop(client, [request], seconds / 2)
+        points = []
         for share in SHARES:
             points.append(await offer(send, share, share * most, seconds))
             print(asdict(points[-1]), flush=True)
@@ -105,12 +102,15 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=20, help="for each load")
     parser.add_argument("--out", type=Path, help="the JSON; the plot goes beside it, as .svg")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as logs, serving(Path(logs) / "log.jsonl") as server:
+    with (
+        tempfile.TemporaryDirectory() as logs,
+        on_cores_of_their_own(Path(logs) / "log.jsonl", preload="mobilenet/int8") as server,
+    ):
         most, points = asyncio.run(sweep(server.url, options.seconds))
     if options.out:
         write_report(
             options.out,
-            saturation_per_second=most,
+            saturation_per_second=round(most, 1),
             points=[asdict(point) for point in points],
         )
         plot(options.out, options.out.with_suffix(".svg"))

@@ -7,12 +7,10 @@ the other's time; the artifact is slow enough that the clients can send many tim
 import argparse
 import asyncio
 import json
-import os
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.arrivals import Answer, Sampled, closed_loop, open_loop, p99_ms, seconds_of
-from benchmarks.server import ROOT, Server, serving
+from benchmarks.server import ROOT, Server, on_cores_of_their_own
 from benchmarks.wire import Client, post
 from emotion.machine import machine
 
@@ -134,19 +132,6 @@ def _each_second(answers: Sequence[Answer], seconds: float) -> list[int]:
     return [int(n) for n in np.histogram(ends, np.arange(int(seconds) + 1))[0]]
 
 
-@contextmanager
-def on_cores_of_their_own(log: Path, **settings: object) -> Iterator[Server]:
-    """Start a service on one core and go to another with the clients, where there are two."""
-    mine = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(mine)})
-    try:
-        with serving(log, deadline_seconds=DEADLINE_SECONDS, threads=1, **settings) as server:
-            os.sched_setaffinity(0, {max(mine)})
-            yield server
-    finally:
-        os.sched_setaffinity(0, mine)
-
-
 def main() -> int:
     """Run, print and write the report; 1 where a promise was broken."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -159,7 +144,9 @@ def main() -> int:
     with (
         tempfile.TemporaryDirectory() as logs,
         on_cores_of_their_own(
-            Path(logs) / "log.jsonl", preload=f"{options.model}/{options.precision}"
+            Path(logs) / "log.jsonl",
+            preload=f"{options.model}/{options.precision}",
+            deadline_seconds=DEADLINE_SECONDS,
         ) as server,
     ):
         report = asyncio.run(

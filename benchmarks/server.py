@@ -78,6 +78,22 @@ def serving(log: Path, ready: object = 200, **settings: object) -> Iterator[Serv
             _ended(process)
 
 
+@contextmanager
+def on_cores_of_their_own(log: Path, **settings: object) -> Iterator[Server]:
+    """Start a service of one thread on one core and go to another, where there are two.
+
+    So the clients, who stand for many, take none of its time.
+    """
+    mine = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(mine)})
+    try:
+        with serving(log, **({"threads": 1, "client_requests": 0} | settings)) as server:
+            os.sched_setaffinity(0, {max(mine)})
+            yield server
+    finally:
+        os.sched_setaffinity(0, mine)
+
+
 def _ended(process: subprocess.Popen[str], seconds: float = 30) -> int:
     process.send_signal(signal.SIGTERM)
     try:

@@ -5,6 +5,7 @@ faces that arrived while it was computing (dynamic batching).
 """
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
@@ -125,7 +126,9 @@ class _RemoteArtifact(LoadedArtifact):
         self.record = record
         self._call: Any = artifacts.options(multiplexed_model_id=model_id(root, record)).run
 
-    def run(self, tensors: Pixels) -> Probabilities:
+    def run(self, tensors: Pixels, check: Callable[[], object] | None = None) -> Probabilities:
+        if check:
+            check()
         try:
             answers: Probabilities = self._call.remote(tensors).result()
         except RayTaskError as error:

@@ -41,6 +41,9 @@ def compare_answer(comparison: Comparison, more: Mapping[str, float]) -> dict[st
         "box": _box(image.faces[0], image),
         "artifacts": [_compared(artifact) for artifact in comparison.artifacts],
         "models": _models(comparison.artifacts),
+        "left_out": [
+            {"artifact": name, "reason": reason} for name, reason in comparison.left_out.items()
+        ],
         "latency_ms": _rounded(image.milliseconds, more),
     }
 

@@ -1,14 +1,12 @@
 """Decode, detect, preprocess, infer: the four steps in order, each timed."""
 
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
-import numpy as np
-
-from emotion.arrays import Pixels, Probabilities
+from emotion.arrays import Pixels
 from emotion.assets import DetectorFiles, find_detector_files
+from emotion.compare import Share, compared, in_turn
 from emotion.decode import DEFAULT_LIMITS, DecodeLimits, decode
 from emotion.detectors import DetectorName, Detectors
 from emotion.errors import (
@@ -19,12 +17,11 @@ from emotion.errors import (
 )
 from emotion.faces import Detector, Face
 from emotion.files import ImageSource, image_bytes
-from emotion.preprocess import equalise, face_crop, face_tensor
-from emotion.records import ArtifactRecord
+from emotion.preprocess import equalise, face_crop, face_tensors
 from emotion.registry import SPARE_BYTES, LoadedArtifact, Registry
 from emotion.remote import open_store
-from emotion.results import ComparedArtifact, Comparison, FacePrediction, ImageFaces, Prediction
-from emotion.stopwatch import Stopwatch, observer
+from emotion.results import Comparison, FacePrediction, ImageFaces, Prediction
+from emotion.stopwatch import Stopwatch
 from emotion.store import ModelStore
 
 Faces = Literal["largest", "all", "whole"]
@@ -88,6 +85,7 @@ class Classifier:
         faces: Faces = "largest",
         no_face: NoFace = "error",
         detector: DetectorName | None = None,
+        check: Callable[[], object] | None = None,
     ) -> Prediction:
         """Tell which emotions an image's faces show.
 
@@ -99,6 +97,7 @@ class Classifier:
                 picture, for pictures that already are face crops (no detection runs).
             no_face: what to do where no face is found: ``error``, or take the ``whole`` picture.
             detector: finds the faces; None means the classifier's own.
+            check: called before every run of the network; what it raises ends the work.
 
         Raises:
             UnknownArtifactError, ArtifactUnavailableError: see Registry.get, Detectors.get.
@@ -114,9 +113,9 @@ class Classifier:
         seen = self.look(image, faces=faces, no_face=no_face, detector=detector)
         watch = Stopwatch(dict(seen.milliseconds))
         with watch.stage("preprocess"):
-            tensors = _tensors(seen, artifact.record)
+            tensors = face_tensors(seen.pixels, artifact.record.input_size)
         with watch.stage("inference", artifact.record.name):
-            rows = artifact.run(tensors)
+            rows = artifact.run(tensors, check)
         answers = tuple(FacePrediction(f, row) for f, row in zip(seen.faces, rows, strict=True))
         return Prediction(artifact.record, seen, answers, watch.milliseconds)
 
@@ -133,6 +132,7 @@ class Classifier:
         detector: DetectorName | None = None,
         check: Callable[[], object] | None = None,
         left_out: LeftOut | None = None,
+        share: Share = in_turn,
     ) -> Comparison:
         """Show one face to several artifacts; the image is decoded and searched once.
 
@@ -147,6 +147,7 @@ class Classifier:
             detector: as for ``predict``.
             check: called before every run of a network; what it raises ends the work.
             left_out: see ``load``.
+            share: runs the artifacts, which may be beside each other; by default in turn.
 
         Raises:
             UnknownFaceError: the image has fewer faces.
@@ -156,24 +157,19 @@ class Classifier:
         if repeats < 1:
             raise ValueError(f"repeats is at least 1, not {repeats}.")
         _one_of("faces", faces, ("largest", "whole"))
-        chosen = self.load(models, precisions, left_out)
+        problems: list[ArtifactUnavailableError] = []
+
+        def leave_out(error: ArtifactUnavailableError) -> None:
+            problems.append(error)
+            if left_out:
+                left_out(error)
+
+        chosen = self.load(models, precisions, leave_out if left_out else None)
         seen = self.look(image, faces=faces, face=face, no_face=no_face, detector=detector)
-        reference: dict[str, Probabilities] = {}
-        rows = []
-        for artifact in chosen:
-            tensors = _tensors(seen, artifact.record)
-            times = []
-            with observer.get()("inference", artifact.record.name):
-                for _ in range(repeats):
-                    if check:
-                        check()
-                    start = time.perf_counter()
-                    answer = artifact.run(tensors)[0]
-                    times.append(1000 * (time.perf_counter() - start))
-            if artifact.record.precision == "float32":
-                reference[artifact.record.model] = answer
-            rows.append((artifact.record, FacePrediction(seen.faces[0], answer), times))
-        return Comparison(seen, tuple(_against_float32(*row, reference) for row in rows))
+        loaded = {artifact.record.name for artifact in chosen}
+        missing = ["/".join(pair) for pair in self.choose(models, precisions)]
+        reasons = zip((m for m in missing if m not in loaded), map(str, problems), strict=True)
+        return Comparison(seen, compared(seen, chosen, repeats, check, share), dict(reasons))
 
     def look(
         self,
@@ -273,22 +269,3 @@ def _find(
             f"There is no face {face}: the picture has {len(found)}, counted from 0, the largest."
         )
     return tuple(found) if faces == "all" else (found[face],)
-
-
-def _tensors(seen: ImageFaces, record: ArtifactRecord) -> Pixels:
-    return np.stack([face_tensor(face, record.input_size) for face in seen.pixels])
-
-
-def _against_float32(
-    record: ArtifactRecord,
-    prediction: FacePrediction,
-    times: list[float],
-    reference: dict[str, Probabilities],
-) -> ComparedArtifact:
-    agrees, difference = None, None
-    if record.model in reference:
-        twin = reference[record.model]
-        agrees = bool(twin.argmax() == prediction.probabilities.argmax())
-        difference = float(np.abs(twin - prediction.probabilities).max())
-    low, middle, high = np.percentile(times, (10, 50, 90)).tolist()
-    return ComparedArtifact(record, prediction, middle, (low, high), agrees, difference)

@@ -17,7 +17,7 @@ from emotion.classifier import Classifier, NoFace
 from emotion.detectors import DetectorName
 from emotion.files import ImageSource
 from emotion.labels import EMOTIONS
-from emotion.preprocess import face_tensor
+from emotion.preprocess import face_tensors
 from emotion.records import ArtifactRecord
 from emotion.results import FacePrediction, ImageFaces
 from emotion.stopwatch import Stopwatch
@@ -72,7 +72,7 @@ def explain(
     watch = Stopwatch(dict(seen.milliseconds))
     with watch.stage("preprocess"):
         pictures = [seen.pixels[0], *occluded(seen.pixels[0], grid)]
-        tensors = np.stack([face_tensor(p, artifact.record.input_size) for p in pictures])
+        tensors = face_tensors(pictures, artifact.record.input_size)
     answers = np.empty((len(tensors), len(EMOTIONS)), np.float32)
     with watch.stage("inference", artifact.record.name):
         for place, tensor in enumerate(tensors):

@@ -1,5 +1,6 @@
 """The one place that talks to LiteRT."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -55,14 +56,16 @@ class Interpreter:
         """What the graph answers: float32 [1, ...], for a classifier [1, 7]."""
         return _spec(self._output)
 
-    def run(self, tensors: Pixels) -> Floats:
+    def run(self, tensors: Pixels, check: Callable[[], object] | None = None) -> Floats:
         """Compute uint8 tensors [n, size, size, 3] to float32 [n, ...], several at a time.
 
-        Each answer is that of its image alone, bit for bit.
+        Each answer is that of its image alone, bit for bit. ``check`` is called before each time.
         """
         answers = np.empty((len(tensors), *self._output["shape"][1:]), np.float32)
         start = 0
         while start < len(tensors):
+            if check:
+                check()
             stop = start + self._take(len(tensors) - start)
             self._litert.set_tensor(self._input["index"], tensors[start:stop])
             self._litert.invoke()

@@ -10,6 +10,7 @@ OpenCV rounds the limit up to one count of 256 bins, an effective 7, which ampli
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 import cv2
@@ -127,6 +128,11 @@ def face_tensor(face: Pixels, input_size: int) -> Pixels:
     downscale = _flag("INTER", PIPELINE.downscale)
     scaled = cv2.resize(face, (input_size, input_size), interpolation=downscale)
     return np.asarray(cv2.cvtColor(scaled, cv2.COLOR_GRAY2BGR), np.uint8)
+
+
+def face_tensors(faces: Iterable[Pixels], input_size: int) -> Pixels:
+    """Scale equalised faces, each [128, 128], to uint8 [n, input_size, input_size, 3]."""
+    return np.stack([face_tensor(face, input_size) for face in faces])
 
 
 def _flag(kind: str, name: str) -> int:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from emotion.labels import EMOTIONS
 from emotion.preprocess import PIPELINE
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Counts changes that an older release cannot read."""
 Precision = Literal["float32", "float16", "int8"]
 PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "int8")

@@ -2,6 +2,7 @@
 
 import copy
 import threading
+from collections.abc import Callable
 
 from emotion.arrays import Pixels, Probabilities
 from emotion.errors import ArtifactUnavailableError, may_pass
@@ -36,10 +37,13 @@ class LoadedArtifact:
             cost=record.bytes * (2 if record.precision == "float16" else 1),
         )
 
-    def run(self, tensors: Pixels) -> Probabilities:
-        """Classify uint8 [n, size, size, 3] into float32 [n, 7]; safe from any thread."""
+    def run(self, tensors: Pixels, check: Callable[[], object] | None = None) -> Probabilities:
+        """Classify uint8 [n, size, size, 3] into float32 [n, 7]; safe from any thread.
+
+        ``check`` is called before every run of the network; what it raises ends the work.
+        """
         with self._interpreters.lend() as interpreter:
-            return interpreter.run(tensors)
+            return interpreter.run(tensors, check)
 
     def described_by(self, record: ArtifactRecord) -> "LoadedArtifact | None":
         """Return the same interpreters under a newer record, or None where it means others."""

@@ -1,6 +1,6 @@
 """What the library answers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from emotion.arrays import Pixels, Probabilities
 from emotion.faces import Face
@@ -72,3 +72,4 @@ class Comparison:
 
     image: ImageFaces
     artifacts: tuple[ComparedArtifact, ...]
+    left_out: dict[str, str] = field(default_factory=dict)  # by name, why it cannot run

@@ -15,15 +15,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pydantic import BaseModel, ValidationError
-
 from emotion.errors import ArtifactUnavailableError, StoreError, UnknownArtifactError
 from emotion.held import Hold
-from emotion.labels import EMOTIONS
+from emotion.manifest import parse_manifest, write_manifest
 from emotion.preprocess import PIPELINE
 from emotion.records import (
     PRECISIONS,
-    SCHEMA_VERSION,
     ArtifactRecord,
     DetectorRecord,
     Manifest,
@@ -192,7 +189,7 @@ def _publish(
     contents = [(root / r.file, content) for r, content in new]
     contents += [(root / r.file, content) for r, content in new_detectors]
     contents += [(root / m / CARD, text.encode()) for m, text in sorted(cards.items())]
-    contents.append((root / MANIFEST, (manifest.model_dump_json(indent=1) + "\n").encode()))
+    contents.append((root / MANIFEST, write_manifest(manifest)))
     _replace_all(contents)
     delete_unnamed(root, manifest)
     return manifest
@@ -273,26 +270,3 @@ def _read_manifest(root: Path) -> Manifest:
             "URL (EMOTION_STORE, --store), or make one with `python -m training run`."
         ) from error
     return parse_manifest(text, str(path))
-
-
-def parse_manifest(text: bytes, path: str) -> Manifest:
-    """Return a manifest; raises StoreError, which names ``path``, where it cannot be read."""
-    try:
-        version = _SchemaVersion.model_validate_json(text).schema_version
-        if version != SCHEMA_VERSION:
-            cure = "install a newer release" if version > SCHEMA_VERSION else "publish it again"
-            raise StoreError(
-                f"{path} has schema version {version}, this release reads {SCHEMA_VERSION}: {cure}."
-            )
-        manifest = Manifest.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise StoreError(f"{path} is damaged: {place}: {first['msg']}.") from error
-    if manifest.classes != EMOTIONS:
-        raise StoreError(f"{path} lists the classes {manifest.classes}, expected {EMOTIONS}.")
-    return manifest
-
-
-class _SchemaVersion(BaseModel):
-    schema_version: int

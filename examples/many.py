@@ -16,7 +16,11 @@ import httpx
 URL = os.environ.get("EMOTION_URL", "http://127.0.0.1:8000")
 IN_FLIGHT = 8
 TRIES = 10
-LATER = (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE)
+LATER = (
+    httpx.codes.TOO_MANY_REQUESTS,
+    httpx.codes.BAD_GATEWAY,  # a proxy's, while what is behind it restarts
+    httpx.codes.SERVICE_UNAVAILABLE,
+)
 
 
 async def predict(http: httpx.AsyncClient, photo: bytes) -> httpx.Response:
@@ -32,6 +36,13 @@ async def predict(http: httpx.AsyncClient, photo: bytes) -> httpx.Response:
             pause = float(response.headers.get("retry-after", "1"))
         await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # so that not all come back at once
     return await http.post("/predict", params={"faces": "all"}, content=photo)
+
+
+def reason(response: httpx.Response) -> str:
+    """Say what was wrong: in the service's words, unless a proxy before it has answered."""
+    if response.headers.get("content-type") == "application/problem+json":
+        return str(response.json()["detail"])
+    return f"{response.status_code} {response.reason_phrase}"
 
 
 async def main(paths: list[Path]) -> int:
@@ -50,12 +61,11 @@ async def main(paths: list[Path]) -> int:
                 failed += 1
                 print(path, error, file=sys.stderr)
                 return
-            answer = response.json()
             if response.is_success:
-                print(path, ", ".join(face["emotion"] for face in answer["faces"]))
+                print(path, ", ".join(face["emotion"] for face in response.json()["faces"]))
             else:
                 failed += 1
-                print(path, answer["detail"], file=sys.stderr)
+                print(path, reason(response), file=sys.stderr)
 
         await asyncio.gather(*map(one, paths))
     return min(failed, 125)

@@ -10,12 +10,13 @@ export async function predict(photo, address, { query = "faces=all", tries = 10 
     let pause = Math.min(0.1 * 2 ** attempt, 5);
     try {
       const response = await fetch(`${address}/predict?${query}`, { method: "POST", body: form });
-      const answer = await response.json();
-      if (response.ok) return answer.faces;
-      // 503: it is at its limit, 429: you are at yours; come back later. Any other problem says in
-      // `detail` what to do about it.
-      if (![429, 503].includes(response.status) || attempt === tries)
-        throw new Error(answer.detail);
+      if (response.ok) return (await response.json()).faces;
+      // 503: it is at its limit, 429: you are at yours, 502: a proxy finds it restarting; come back
+      // later. Any other problem says in `detail` what to do about it; a proxy's answer is no JSON.
+      if (![429, 502, 503].includes(response.status) || attempt === tries) {
+        const problem = await response.json().catch(() => ({}));
+        throw new Error(problem.detail ?? `${response.status} ${response.statusText}`);
+      }
       pause = Number(response.headers.get("retry-after") ?? 1);
     } catch (error) {
       if (!(error instanceof TypeError) || attempt === tries) throw error; // TypeError: no connection

@@ -15,7 +15,8 @@ response = httpx.post(
     files={"image": photo.read_bytes()},
     timeout=30,
 )
-if response.is_error:  # a problem document (RFC 9457) says what was wrong and what to do
+if response.headers["content-type"] == "application/problem+json":  # RFC 9457: what to do about it
     sys.exit(response.json()["detail"])
+response.raise_for_status()  # where a proxy has answered in the service's place
 for face in response.json()["faces"]:
     print(f"{face['emotion']} {face['confidence']:.0%}")

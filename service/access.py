@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.metrics import Metrics
 
-ARTIFACT = "artifact"  # where a route leaves, in the request's scope, the record it asks
+ARTIFACTS = "artifacts"  # where a route leaves, in the request's scope, the records it asks
 _log = structlog.get_logger("access")
 
 
@@ -41,8 +41,8 @@ class AccessMiddleware:
         finally:
             seconds = time.perf_counter() - start
             route = getattr(scope.get("route"), "path", "unmatched")
-            artifact = scope.get(ARTIFACT)
-            self._metrics.request(scope["method"], route, status, seconds, artifact)
+            asked = scope.get(ARTIFACTS, ())
+            self._metrics.request(scope["method"], route, status, seconds, asked)
             _log.info(
                 "request",
                 method=scope["method"],

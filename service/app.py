@@ -13,7 +13,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from service.access import AccessMiddleware
-from service.clients import Clients, guards
+from service.clients import Clients, CountedOut, guards
 from service.clock import watched_clock
 from service.descriptors import most_connections
 from service.drain import hold_sigterm
@@ -38,6 +38,7 @@ from service.routes import (
     predict,
     reports,
     shadow,
+    swagger,
     v2,
 )
 from service.runtime import Runtime
@@ -78,6 +79,7 @@ def create_app(
         if tracing:
             await run_in_threadpool(tracing.shutdown)
 
+    clients = Clients(settings)
     app = FastAPI(
         title="Emotion service",
         summary="Which of seven emotions does a face show?",
@@ -92,11 +94,12 @@ def create_app(
             Middleware(CorrelationIdMiddleware, validator=is_request_id),
             *([Middleware(Traces, provider=tracing)] if tracing else []),
             Middleware(AccessMiddleware, metrics=counted),
+            Middleware(CountedOut, clients=clients),
             *_cross_origin(settings),
         ],
     )
     app.state.metrics = counted
-    app.state.clients = Clients(settings)
+    app.state.clients = clients
     guarded = guards(settings)
     for route in (predict, compare, explain, models, shadow, reports, fragments):
         app.include_router(route.router, dependencies=guarded, responses=REFUSALS)
@@ -105,6 +108,7 @@ def create_app(
     app.include_router(metrics.router, dependencies=[] if settings.metrics_open else guarded)
     app.include_router(health.router)
     app.include_router(page.router)
+    app.include_router(swagger.router)  # before the library's, which reads a file for each request
     app.mount("/web", page.FILES)
     patch_fastapi(app)  # /docs, from files of its own
     add_problem_handlers(app)

@@ -5,13 +5,14 @@ import hmac
 import math
 import time
 from collections import Counter, OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from ipaddress import ip_address, ip_network
 from typing import Any
 
 from fastapi import Depends, Request
 from fastapi.security import APIKeyHeader, HTTPBearer
 from fastapi.security.utils import get_authorization_scheme_param
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emotion.errors import EmotionError
 from service.settings import Settings
@@ -19,6 +20,7 @@ from service.upload import linger
 
 KEY_HEADER = "X-API-Key"
 MAX_CLIENTS = 10_000  # remembered at once
+_ADMITTED = "admitted_client"  # where a request's scope says whom it counts for
 
 
 class UnauthorizedError(EmotionError):
@@ -102,7 +104,7 @@ class Clients:
         """
         scheme, bearer = get_authorization_scheme_param(authorization)
         key = self.key_id(bearer if scheme.lower() == "bearer" else api_key)
-        client = key or _network(host or "unknown")
+        client = key or network_of(host or "unknown")
         self.enter(client)
         return key, client
 
@@ -127,22 +129,37 @@ class Clients:
             del self._under_way[client]
 
 
+class CountedOut:
+    """Counts a request out when it is answered or its client gone.
+
+    A dependency with a ``yield`` would do, for a tenth of what HTTP adds to a request.
+    """
+
+    def __init__(self, app: ASGIApp, clients: Clients) -> None:
+        self._app = app
+        self._clients = clients
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            if _ADMITTED in scope:
+                self._clients.leave(scope[_ADMITTED])
+
+
 def guards(settings: Settings) -> list[Any]:
     """Return the dependencies of every route but the probes, for ``include_router``.
 
-    None where nothing is limited: a guard costs a tenth of what HTTP adds to a request. The
-    schemes only tell OpenAPI how keys are sent, where there are keys.
+    The schemes only tell OpenAPI how keys are sent, where there are keys.
     """
-    limits = (settings.api_keys, settings.client_requests, settings.client_requests_per_minute)
-    if not any(limits):
-        return []
     schemes = (HTTPBearer(auto_error=False), APIKeyHeader(name=KEY_HEADER, auto_error=False))
     described = [Depends(scheme) for scheme in schemes] if settings.api_keys else []
     return [Depends(_admitted), *described]
 
 
-async def _admitted(request: Request) -> AsyncIterator[None]:
-    """Let a request in before its body is read."""
+async def _admitted(request: Request) -> None:
+    """Let a request in before its body is read; ``CountedOut`` counts it out again."""
     clients: Clients = request.app.state.clients
     try:
         key, client = clients.admit(
@@ -150,17 +167,14 @@ async def _admitted(request: Request) -> AsyncIterator[None]:
             request.headers.get(KEY_HEADER),
             request.client.host if request.client else None,
         )
-        request.scope["api_key"] = key  # for the log
     except EmotionError:
         await linger(request, request.stream())
         raise
-    try:
-        yield
-    finally:
-        clients.leave(client)
+    request.scope["api_key"] = key  # for the log
+    request.scope[_ADMITTED] = client
 
 
-def _network(host: str) -> str:
+def network_of(host: str) -> str:
     """Name a client by its IPv4 address or IPv6 network: whoever has one of those has all of it."""
     try:
         address = ip_address(host)

@@ -3,9 +3,11 @@
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import copy_context
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -29,6 +31,7 @@ class AbandonedError(EmotionError):
 
 _HOPELESS = 0.8  # of the deadline: what would probably take longer is refused instead
 _MEMORY = 0.1  # weight of the last piece of work in what one is expected to take
+_helped: ContextVar[list[float]] = ContextVar("helped")  # seconds of other threads, for this work
 
 
 @dataclass(frozen=True)
@@ -63,12 +66,14 @@ class Engine:
         self._capacity = threads + max_waiting
         self._deadline = deadline_seconds
         self._admitted = 0
-        self._expected = 0.0  # seconds of one piece of work, as the last ones went
+        self._expected = 0.0  # seconds of one thread for one piece of work, as the last ones went
+        self._helping = 0  # threads that do a part of another's work
+        self._lock = threading.Lock()
 
     @property
     def has_free_thread(self) -> bool:
         """Whether a request would be computed at once."""
-        return self._admitted < self._threads
+        return self._admitted + self._helping < self._threads
 
     def check_room(self) -> None:
         """Raise OverloadedError where the queue is full, or too long to be worked off in time."""
@@ -103,6 +108,7 @@ class Engine:
         submitted = time.perf_counter()
         waited = 0.0
         over = threading.Event()
+        helped: list[float] = []
 
         def check() -> None:
             if over.is_set():
@@ -111,10 +117,11 @@ class Engine:
         def timed() -> T:
             nonlocal waited
             waited = _milliseconds_since(submitted)
+            _helped.set(helped)
             try:
                 return work(check)
             finally:
-                spent = (_milliseconds_since(submitted) - waited) / 1000
+                spent = (_milliseconds_since(submitted) - waited) / 1000 + sum(helped)
                 self._expected += _MEMORY * (spent - self._expected)
 
         loop = asyncio.get_running_loop()
@@ -142,9 +149,61 @@ class Engine:
                 watcher.cancel()
         return result, Timing(waited, _milliseconds_since(submitted))
 
+    def share(self, work: Sequence[Callable[[], T]]) -> list[T]:
+        """Run pieces of a request's work here, a thread of this engine, and on the free ones.
+
+        Those go back to requests that come meanwhile, as soon as they have done their piece.
+
+        Returns:
+            The pieces' results, in order.
+
+        Raises whatever a piece raises, once no other runs.
+        """
+        left, results = deque(enumerate(work)), dict[int, T]()
+        seconds = _helped.get([])
+
+        def take(enough: Callable[[], bool] = lambda: False) -> None:
+            while not enough():
+                try:
+                    number, piece = left.popleft()
+                except IndexError:
+                    return
+                try:
+                    results[number] = piece()
+                except BaseException:
+                    left.clear()
+                    raise
+
+        def assist() -> None:
+            start = time.perf_counter()
+            try:
+                take(lambda: self._admitted + self._helping > self._threads)
+            finally:
+                seconds.append(time.perf_counter() - start)
+
+        helpers: list[Future[None]] = []
+        free = min(self._threads - self._admitted - self._helping, len(work) - 1)
+        try:
+            with suppress(RuntimeError):  # the engine closes: this thread does it all
+                for _ in range(free):
+                    helpers.append(self._pool.submit(copy_context().run, assist))
+                    self._lend(1)
+                    helpers[-1].add_done_callback(lambda _: self._lend(-1))
+            take()
+        finally:
+            begun = [helper for helper in helpers if not helper.cancel()]
+            wait(begun)
+        for helper in begun:
+            helper.result()
+        return [results[number] for number in range(len(work))]
+
     def close(self) -> None:
         """Wait for what is running, drop what waits."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _lend(self, change: int) -> None:
+        with self._lock:
+            self._helping += change
 
     def _release_on(self, loop: asyncio.AbstractEventLoop, future: "Future[T]") -> None:
         if not loop.is_closed():

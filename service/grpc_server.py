@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
+from contextvars import ContextVar
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -19,6 +20,7 @@ from tritonclient.grpc import service_pb2 as pb
 
 from emotion import Classifier
 from emotion.errors import ArtifactUnavailableError, EmotionError, UnknownArtifactError
+from emotion.records import ArtifactRecord
 from service.clients import KEY_HEADER, Clients
 from service.descriptors import most_connections
 from service.drain import Drain
@@ -26,7 +28,7 @@ from service.engine import Check
 from service.oip import protobuf
 from service.oip.errors import BadInferenceError
 from service.oip.infer import Inferred, answer
-from service.oip.model import describe, load
+from service.oip.model import describe, find, load
 from service.oip.schemas import ServerMetadata
 from service.problems import BUG, CLIENT_CLOSED_REQUEST, INTERNAL, NOT_SERVED, explained
 from service.request_ids import is_request_id
@@ -46,8 +48,10 @@ _CODES = {  # those of problems; what else is a sender's fault is an invalid arg
     504: StatusCode.DEADLINE_EXCEEDED,
 }
 _PROBES = {"ServerLive", "ServerReady"}  # for all to ask, as /livez and /readyz
+_PROBE_SECONDS = 2  # for their empty message to arrive, since no key and no limit keeps them out
 _HANDSHAKE_SECONDS = 30
 _IDLE_SECONDS = 300
+_asked: ContextVar[list[ArtifactRecord]] = ContextVar("asked")  # by this call: none or one
 _log = structlog.get_logger("access")
 
 
@@ -147,6 +151,8 @@ class _Service:
         given = dict(context.invocation_metadata()).get("x-request-id", "")
         correlation_id.set(given if is_request_id(given) else uuid4().hex)
         context.set_trailing_metadata((("x-request-id", correlation_id.get()),))
+        asked: list[ArtifactRecord] = []
+        _asked.set(asked)
         name = path.removeprefix(_SERVICE)
         known = path == _SERVICE + name and name in self._calls
         status = HTTPStatus.OK.value
@@ -170,7 +176,7 @@ class _Service:
         finally:
             seconds = time.perf_counter() - start
             route = path if known else "unmatched"
-            self._runtime.metrics.request("gRPC", route, status, seconds)
+            self._runtime.metrics.request("gRPC", route, status, seconds, asked)
             _log.info(
                 "request",
                 method="gRPC",
@@ -198,7 +204,7 @@ class _Service:
             self._runtime.engine.check_room()
         async with (
             self._runtime.uploads if infers else nullcontext(),
-            in_time(self._runtime.settings.upload_seconds),
+            in_time(_PROBE_SECONDS if name in _PROBES else self._runtime.settings.upload_seconds),
         ):
             async for message in messages:
                 return message
@@ -236,6 +242,7 @@ class _Service:
         def work(classifier: Classifier, check: Check) -> tuple[Inferred, Any]:
             asked = protobuf.decode(pb.ModelInferRequest, message)
             model, version = asked.model_name, asked.model_version or None
+            _asked.get().append(find(classifier.store, model, version))
             read = partial(protobuf.read, asked)
             inferred = answer(classifier, model, version, read, most, check)
             return inferred, protobuf.write(inferred)

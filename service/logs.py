@@ -2,6 +2,8 @@
 
 import io
 import logging
+import os
+import stat
 from collections.abc import Callable
 from typing import Any
 
@@ -79,6 +81,8 @@ def configure_logs(level: str, on_loss: Callable[[], None] = lambda: None) -> No
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+    if stat.S_ISFIFO(os.fstat(1).st_mode):
+        os.set_blocking(1, False)  # else a reader that sleeps would stop the service
     handler = LineHandler(io.FileIO(1, "w", closefd=False), on_loss)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

@@ -49,7 +49,7 @@ class Metrics:
         )
         self._artifact_requests = Counter(
             "emotion_artifact_requests",
-            "Those of them that reached one artifact of the store: their image was read.",
+            "Those of them that asked an artifact of the store, once for each that they asked.",
             ("route", "model", "precision", "status"),
             registry=registry,
         )
@@ -112,7 +112,7 @@ class Metrics:
         )
         self._artifacts = Gauge(
             "emotion_artifact_loaded",
-            "1 for each artifact in memory.",
+            "1 for each artifact in memory; 0, where there are workers, for those that were.",
             ("model", "precision", "version"),
             registry=registry,
             multiprocess_mode="livemax",
@@ -136,7 +136,7 @@ class Metrics:
         )
         self._lost_lines = Counter(
             "emotion_log_lines_lost",
-            "Log lines that could not be written, to a full disk or a closed pipe.",
+            "Log lines that could not be written, to a full disk or to a pipe that nobody reads.",
             registry=registry,
         )
         self._clock_jumps = Counter(
@@ -163,12 +163,12 @@ class Metrics:
         route: str,
         status: int,
         seconds: float,
-        artifact: ArtifactRecord | None = None,
+        artifacts: Iterable[ArtifactRecord] = (),
     ) -> None:
-        """Count an answered request, and for which artifact it was, if for one."""
+        """Count an answered request, and which artifacts it asked."""
         self._requests.labels(method if method in _METHODS else "other", route, status).inc()
         self._request_seconds.labels(route).observe(seconds)
-        if artifact:
+        for artifact in artifacts:
             labels = (route, artifact.model, artifact.precision, status)
             self._artifact_requests.labels(*labels).inc()
 
@@ -234,10 +234,15 @@ class Metrics:
     def artifacts(self, loaded: Iterable[ArtifactRecord]) -> None:
         """Record which artifacts are in memory."""
         with self._lock:
-            now = {(record.model, record.precision, record.version) for record in loaded}
-            for labels in self._in_memory | now:
-                self._artifacts.labels(*labels).set(labels in now)
-            self._in_memory |= now
+            now: set[tuple[str, str, str]] = {(r.model, r.precision, r.version) for r in loaded}
+            for labels in now:
+                self._artifacts.labels(*labels).set(1)
+            for labels in self._in_memory - now:
+                if "PROMETHEUS_MULTIPROC_DIR" in os.environ:  # where none can be removed
+                    self._artifacts.labels(*labels).set(0)
+                else:
+                    self._artifacts.remove(*labels)
+            self._in_memory = now
 
     def log_line_lost(self) -> None:
         """Count a log line that could not be written."""

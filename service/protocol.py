@@ -3,6 +3,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from typing import Any, ClassVar
 
 import httptools
@@ -10,6 +11,7 @@ import structlog
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from service.clients import network_of
 from service.problems import refusal_of_connection
 
 MAX_HEAD_BYTES = 64 * 1024
@@ -22,11 +24,13 @@ _log = structlog.get_logger()
 class BoundedProtocol(HttpToolsProtocol):
     """Closes connections that are too many, too slow, or that send or leave unread too much.
 
-    The app's lifespan state says how many may be open (``most_connections``), and has the metrics.
+    The app's lifespan state says how many may be open (``most_connections``), of which one client
+    may have three quarters, and has the metrics.
     No offer to speak another protocol is taken up, as servers may do (RFC 9110, 7.8).
     """
 
     _last_warning: ClassVar[float] = float("-inf")
+    _open: ClassVar[Counter[str]] = Counter()  # connections of each client's network
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -41,12 +45,18 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self.flow = _Flow(self)
         transport.set_write_buffer_limits(0)  # to be told of whatever is not taken
-        if len(self.connections) > self.app_state["most_connections"]():
+        most = self.app_state["most_connections"]()
+        self._network = network_of(self.client[0]) if self.client else ""
+        BoundedProtocol._open[self._network] += 1
+        if len(self.connections) > most or self._open[self._network] > max(1, most * 3 // 4):
             self._refuse()
         else:
             self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        BoundedProtocol._open[self._network] -= 1
+        if not self._open[self._network]:
+            del BoundedProtocol._open[self._network]
         self._head_arrived()
         self._unread_taken()
         self.pipeline.clear()

@@ -14,6 +14,7 @@ from emotion.records import ArtifactRecord
 from emotion.remote.cache import followed
 from emotion.remote.store import is_url
 from emotion.store import ModelStore
+from service.allocator import give_back_large_blocks
 from service.engine import Check, Engine, Slots, Timing
 from service.metrics import Metrics
 from service.reload import CurrentStore
@@ -35,6 +36,7 @@ class Runtime:
             reported by ``/readyz``; the others serve.
         """
         cv2.setNumThreads(1)  # the engine already runs one request per core
+        give_back_large_blocks()
         self.settings = settings
         self.metrics = metrics
         self.engine = Engine(

@@ -114,6 +114,13 @@ class CompareLatency(BaseModel):
     total: Milliseconds
 
 
+class LeftOut(BaseModel):
+    """An artifact that cannot run."""
+
+    artifact: str = Field(description="model/precision")
+    reason: str
+
+
 class CompareAnswer(BaseModel):
     """What several artifacts say about one face."""
 
@@ -123,6 +130,7 @@ class CompareAnswer(BaseModel):
     box: Box | None
     artifacts: list[ArtifactAnswer]
     models: dict[str, ModelAgreement] = Field(description="those whose float32 was compared")
+    left_out: list[LeftOut] = Field(description="artifacts that were wanted and cannot run")
     latency_ms: CompareLatency
 
     @classmethod

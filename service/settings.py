@@ -116,7 +116,7 @@ class Settings(BaseSettings):
         description="memory for artifacts' second and further interpreters, made when several "
         "requests want one artifact at once; where it is used up, they wait for each other",
     )
-    max_body_bytes: int = Field(default=20_000_000, ge=1, description="largest request body")
+    max_body_bytes: int = Field(default=10_000_000, ge=1, description="largest request body")
     upload_seconds: float = Field(
         default=30, gt=0, allow_inf_nan=False, description="time for a request body to arrive"
     )
@@ -136,16 +136,16 @@ class Settings(BaseSettings):
         description="most faces of one image that `faces=all` classifies",
     )
     max_uploads: int = Field(
-        default=64, ge=1, description="bodies that may arrive at once; more get 503"
+        default=128, ge=1, description="bodies that may arrive at once; more get 503"
     )
     max_connections: int = Field(
         default=1024,
         ge=1,
-        description="connections open at once; more get 503, as they do where the process has few "
-        "file descriptors left",
+        description="connections open at once, three quarters of them one client's; more get 503, "
+        "as they do where the process has few file descriptors left",
     )
     max_waiting: int = Field(
-        default=64, ge=0, description="requests that may wait for a thread; more get 503"
+        default=128, ge=0, description="requests that may wait for a thread; more get 503"
     )
     deadline_seconds: float = Field(
         default=10.0,
@@ -168,11 +168,11 @@ class Settings(BaseSettings):
     metrics_open: bool = Field(
         default=False, description="whether `/metrics` needs no API key where the others do"
     )
-    client_requests: int | None = Field(
-        default=None,
-        ge=1,
+    client_requests: int = Field(
+        default=80,
+        ge=0,
         description="requests of one client (an API key's, else an address's) at once, in each "
-        "process; more get 429",
+        "process; more get 429; 0 means no limit",
     )
     client_requests_per_minute: int | None = Field(
         default=None, ge=1, description="requests of one client a minute, in each process; as above"
@@ -193,8 +193,8 @@ class Settings(BaseSettings):
 
     @property
     def grace_seconds(self) -> int:
-        """Time that what was accepted has once the ports close."""
-        return int(self.deadline_seconds) + 5
+        """Time that what was accepted has once the ports close: to arrive, and to be computed."""
+        return int(self.upload_seconds + self.deadline_seconds) + 5
 
     @field_validator("preload", "api_keys", "cors_origins", mode="before")
     @classmethod

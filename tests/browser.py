@@ -53,6 +53,17 @@ def write_camera(path: Path, photo: bytes) -> None:
             file.write(b"FRAME\n" + cv2.cvtColor(frame, cv2.COLOR_BGR2YUV_I420).tobytes())
 
 
+# The prompt of each opening is answered by `allow[n]()`; the streams are kept to look at.
+SLOW_CAMERA = """if (navigator.mediaDevices) {
+  const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+  Object.assign(window, { allow: [], streams: [] });
+  navigator.mediaDevices.getUserMedia = async (wanted) => {
+    const turn = allow.length;
+    await new Promise((resolve) => allow.push(resolve));
+    return (streams[turn] = await open(wanted));
+  };
+}"""
+
 expect.set_options(timeout=SLOW)
 
 
@@ -116,6 +127,17 @@ def give(page: Page, event: str, content: bytes, kind: str = "image/jpeg") -> No
     )
 
 
+@contextmanager
+def held(page: Page, url: str) -> Iterator[list[Route]]:
+    """Let no answer through while the block runs."""
+    routes: list[Route] = []
+    page.route(url, lambda route: routes.append(route))
+    yield routes
+    for route in routes:
+        route.continue_()
+    page.unroute(url)
+
+
 BUSY = {503: "overloaded", 429: "too-many-requests"}
 
 
@@ -124,3 +146,10 @@ def refuse(route: Route, *, status: int = 503, after: str = "1") -> None:
     headers = {"content-type": "application/problem+json", "retry-after": after}
     told = {"type": f"urn:x:{BUSY[status]}", "title": "Too many requests", "detail": "Wait."}
     route.fulfill(status=status, headers=headers, body=json.dumps(told))
+
+
+def problem(route: Route, *, status: int, name: str, detail: str) -> None:
+    """Answer with a problem, as the service tells it."""
+    told = {"type": f"urn:problem-type:emotion:{name}", "title": "It failed", "detail": detail}
+    kind = "application/problem+json"
+    route.fulfill(status=status, content_type=kind, body=json.dumps(told))

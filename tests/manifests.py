@@ -29,6 +29,12 @@ def read(path: Path) -> Document:
     return YAML(typ="safe").load(path)
 
 
+def leaves_places(settings: Settings) -> bool:
+    """Whether no client alone can take all places to upload, or all to compute and wait."""
+    most = min(settings.max_uploads, settings.threads + settings.max_waiting)
+    return 0 < settings.client_requests < most
+
+
 MANIFESTS = {
     path.relative_to(ROOT / "deploy").as_posix(): read(path)
     for folder in _FOLDERS
@@ -38,8 +44,8 @@ MANIFESTS = {
 
 
 def longest_end(settings: Settings) -> float:
-    """Seconds from SIGTERM to the end: drained, computed, and uvicorn's own 5."""
-    return settings.drain_seconds + settings.deadline_seconds + 5
+    """Seconds from SIGTERM to the end: drained, arrived, computed, and uvicorn's own 5."""
+    return settings.drain_seconds + settings.upload_seconds + settings.deadline_seconds + 5
 
 
 def faults(document: Document, version: str = VERSIONS[-1]) -> list[str]:

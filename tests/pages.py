@@ -1,7 +1,8 @@
 """The fenced blocks of README.md and docs/*.md, and what runs each of their commands.
 
 A block of shell may carry a word after ``sh`` that says why its commands are not run whole:
-``train`` (hours), ``long`` (minutes), ``serve`` (never ends), ``docker`` (needs an engine),
+``train`` (hours; ``tests/test_training_docs.py`` and ``test_extend.py`` run them with little to
+do), ``long`` (minutes), ``serve`` (never ends), ``docker`` (needs an engine),
 ``cluster`` (needs Kubernetes), ``ray`` (needs several machines),
 ``store`` (needs a store elsewhere: ``tests/test_remote.py`` has one and runs them).
 """

@@ -13,6 +13,7 @@ from emotion.labels import EMOTIONS
 from emotion.mapped import mapped
 from emotion.preprocess import PIPELINE
 from emotion.records import PRECISIONS, ArtifactRecord
+from emotion.registry import Registry
 from emotion.store import REPORTS, ModelStore
 from training.predictions import read_predictions
 
@@ -50,6 +51,23 @@ def test_together_each_image_gets_the_answer_it_gets_alone(record: ArtifactRecor
     pixels = np.random.default_rng(0).integers(0, 256, (MOST_AT_ONCE + 2, size, size, 3), np.uint8)
     alone = [interpreter.run(image[np.newaxis])[0] for image in pixels]
     assert np.array_equal(interpreter.run(pixels), alone)
+
+
+def test_a_batch_is_checked_before_every_run() -> None:
+    artifact = Registry(STORE).get("mobilenet", "int8")
+    pixels = np.zeros((20, 96, 96, 3), np.uint8)
+    calls = []
+    artifact.run(pixels, lambda: calls.append(1))
+    assert len(calls) == 3  # of 8, 8 and 4
+
+    def gone() -> None:
+        calls.append(1)
+        if len(calls) == 5:
+            raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        artifact.run(pixels, gone)
+    assert len(calls) == 5
 
 
 def test_a_graph_for_one_image_takes_several_one_by_one() -> None:

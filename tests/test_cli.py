@@ -86,6 +86,52 @@ def test_errors_are_one_sentence_and_a_status(
     assert done.stdout == ""
 
 
+@pytest.mark.parametrize(
+    ("arguments", "kind"),
+    [
+        (("predict", ROOT / "README.md"), "unsupported-format"),
+        (("predict", PHOTO, "--model", "alexnet"), "unknown-artifact"),
+        (("compare", PHOTO, "--face", 3), "unknown-face"),
+        (("models", "--store", "/nowhere"), "store"),
+        (("models", "copy", "/proc/nowhere"), "store"),
+    ],
+)
+def test_with_json_an_error_is_json_too(arguments: tuple[object, ...], kind: str) -> None:
+    done = run(*arguments, "--json")
+    assert done.returncode == 1
+    told = json.loads(done.stdout)
+    assert told.keys() == {"error", "detail"}
+    assert told["error"] == kind
+    assert done.stderr == f"error: {told['detail']}\n"
+
+
+def test_another_face_is_compared(http: httpx.Client, collage: bytes, tmp_path: Path) -> None:
+    (tmp_path / "three.png").write_bytes(collage)
+    options = ("--models", "mobilenet", "--json")
+    shown = json.loads(run("compare", tmp_path / "three.png", "--face", 2, *options).stdout)
+    answer = http.post("/compare?models=mobilenet&face=2", content=collage).json()
+    assert shown["box"] == answer["box"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("emotion ", {"predict", "compare", "bench", "batch", "serve", "models"}),
+        ("emotion predict --model ", {"mobilenet", "resnet50", "vgg16"}),
+        ("emotion compare --precisions ", {"float32", "float16", "int8"}),
+        ("emotion predict --precision ", {"float32", "float16", "int8"}),
+        ("emotion models ", {"copy", "push", "pull", "promote", "rollback"}),
+    ],
+)
+def test_the_shell_completes(typed: str, offered: set[str]) -> None:
+    """As the script of --install-completion asks."""
+    script = run("--show-completion", "bash", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
+    assert "_EMOTION_COMPLETE=complete_bash" in script.stdout
+    asked = {"_EMOTION_COMPLETE": "complete_bash", "COMP_WORDS": typed}
+    done = run(**asked, COMP_CWORD=str(len(typed.split())))
+    assert offered <= set(done.stdout.split()), done.stderr
+
+
 def test_a_missing_picture_is_a_usage_error() -> None:
     assert run("predict", "nowhere.jpg").returncode == 2
 

@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from benchmarks.worst_case import memory_limit
 from service.settings import Settings, UnknownSettingError, check_names
 from tests.conftest import ROOT
-from tests.manifests import longest_end
+from tests.manifests import leaves_places, longest_end
 from tests.tools import tool
 
 FILE = ROOT / "docker-compose.yml"
@@ -126,6 +126,15 @@ def grace(name: str) -> int:
 @pytest.mark.parametrize("name", ["emotion", "replica"])
 def test_a_service_may_finish_what_it_has_begun(name: str) -> None:
     assert grace(name) > longest_end(settings(name))
+
+
+@pytest.mark.parametrize("name", ["emotion", "replica"])
+def test_one_client_leaves_places_for_others(name: str) -> None:
+    assert leaves_places(settings(name))
+
+
+def test_so_it_is_by_default() -> None:
+    assert leaves_places(Settings(threads=1))
 
 
 def test_replicas_end_and_answer_within_the_proxys_times() -> None:

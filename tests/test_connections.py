@@ -99,6 +99,23 @@ def test_a_stalled_upload_ends(start_server: StartServer) -> None:
     assert b"upload-timeout" in answer
 
 
+def test_an_upload_that_dribbles_in_ends_as_soon(start_server: StartServer) -> None:
+    with (
+        start_server(upload_seconds=1, preload="none") as server,
+        socket.create_connection(address_of(server)) as client,
+    ):
+        client.sendall(post("image/png", 100_000))
+        client.settimeout(0.1)
+        start, answer = time.monotonic(), b""
+        while not answer and time.monotonic() - start < 10:
+            with suppress(OSError):
+                client.sendall(b"x")
+            with suppress(TimeoutError):
+                answer = client.recv(4096)
+        assert answer.startswith(b"HTTP/1.1 408")
+        assert time.monotonic() - start < 5
+
+
 def test_a_refusal_waits_for_no_body_and_the_connection_goes_on(
     start_server: StartServer, photo: bytes
 ) -> None:
@@ -339,3 +356,19 @@ def test_answers_that_nobody_reads_are_dropped(
         line = events(server, "answers not taken")[0]
         assert line["level"] == "warning"
     assert left < 8 * 1_000_000  # of 1.4 MB each
+
+
+def test_answers_that_nobody_reads_share_their_memory(start_server: StartServer) -> None:
+    bundle = b"GET /swagger/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n"
+    with start_server(preload="none") as server, ExitStack() as clients:
+        httpx.get(f"{server.url}/swagger/swagger-ui-bundle.js").raise_for_status()
+        before = server.resident_bytes
+        for _ in range(60):
+            client = clients.enter_context(socket.socket())
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect(address_of(server))
+            client.sendall(bundle)
+        asked = {"route": "/swagger/{name}", "method": "GET", "status": "200"}
+        time.sleep(1)
+        assert sample(server.url, "emotion_requests_total", **asked) >= 1
+        assert server.resident_bytes - before < 30_000_000  # 60 of them would be 100 MB

@@ -12,13 +12,16 @@ import cv2
 import httpx
 import numpy as np
 import pytest
+import skimage.data
 
 from emotion import EMOTIONS
 from emotion.records import PRECISIONS
 from emotion.store import ModelStore
 from tests.conftest import ROOT, StartServer
+from tests.steps import failure, step
 from training.cli import main as training
-from training.datasets import MIN_PEOPLE
+from training.datasets import MIN_PEOPLE, FaceDataset
+from training.workspace import Workspace
 
 pytestmark = pytest.mark.training
 
@@ -93,6 +96,48 @@ def test_a_service_that_never_heard_of_it_serves_it(store: Path, start_server: S
             assert b'"model":"tiny"' in done.stdout, done.stdout
         listed = httpx.get(f"{server.url}/models").json()["artifacts"]
         assert [a["record"]["model"] for a in listed] == ["tiny"] * 3
+
+
+def write_photos(folder: Path) -> Path:
+    """A face in a landscape, one for each emotion of each of the least people there may be."""
+    face = cv2.cvtColor(skimage.data.astronaut()[30:230, 130:330], cv2.COLOR_RGB2BGR)
+    random = np.random.default_rng(0)
+    for emotion in EMOTIONS:
+        (folder / emotion).mkdir(parents=True)
+        for person in PEOPLE[:MIN_PEOPLE]:
+            photo = np.full((300, 400, 3), random.integers(60, 200, 3), np.uint8)
+            y, x = random.integers(0, 100), random.integers(0, 200)
+            photo[y : y + 200, x : x + 200] = face
+            cv2.imwrite(str(folder / emotion / f"{person}_1.jpg"), photo)
+    return folder
+
+
+def test_the_commands_for_photos_of_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Word for word, but for less training; so they end at the gate, which lets none of it pass."""
+    photos = write_photos(tmp_path / "photos")
+    commands = re.findall(r"^\.venv/bin/python -m training (.*--run-dir runs/mine.*)$", PAGE, re.M)
+    assert [shlex.split(line)[0] for line in commands] == [
+        "prepare",
+        "train",
+        "quantize",
+        "evaluate",
+        "publish",
+    ]
+    monkeypatch.chdir(tmp_path)
+    small = ["--init", "random", "--input-size", "32", "--head-epochs", "0", "--epochs", "1"]
+    for line in commands:
+        name, *words = shlex.split(line.replace("~/faces", str(photos)))
+        if name == "publish":
+            assert "mobilenet is not published" in failure(name, *words)
+        else:
+            step(name, *words, *(small if name == "train" else []))
+    assert not (tmp_path / "mine" / "manifest.json").exists()
+    faces = FaceDataset.load(Workspace(Path("runs/mine")).dataset)
+    assert len(faces) == len(EMOTIONS) * MIN_PEOPLE
+    found = faces.faces.astype(float)  # the same face, wherever it lay
+    assert np.abs(found - found[0]).mean(axis=(1, 2)).max() < 25
 
 
 def test_folders_that_cannot_be_trained_on_are_named(

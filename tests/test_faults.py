@@ -18,7 +18,7 @@ from emotion.classifier import CHECKOUT_STORE
 from tests.clients import eventually, traffic
 from tests.conftest import Server, StartServer
 from tests.observed import entries, events, sample
-from tests.wire import post
+from tests.wire import address_of, post
 
 STARTED = "Application startup complete."
 REFUSED = "emotion_store_reloads_total"
@@ -127,6 +127,7 @@ def test_sigterm_under_load_loses_nothing_that_was_accepted(
         assert server.process.wait(60) in (0, -signal.SIGTERM)
     assert {response.status_code for response in seen.responses} == {200}
     assert len(answers(server)) == len(seen.responses)
+    assert len(events(server, "draining")) == workers
     # who came too late was not accepted: refused, or closed before a byte was answered
     assert {type(error) for error in seen.errors} <= {
         httpx.ConnectError,
@@ -200,6 +201,61 @@ def test_a_log_on_a_full_disk_costs_neither_answers_nor_a_clean_end(photo: bytes
         assert httpx.post(f"{server.url}/predict", content=photo).status_code == 200
         assert sample(server.url, "emotion_log_lines_lost_total") > 2
         assert server.stop() in (0, -signal.SIGTERM)
+
+
+def test_a_log_that_nobody_reads_stops_no_request(tmp_path: Path) -> None:
+    """As of a container whose log driver hangs: a pipe holds 64 KiB."""
+    pipe = tmp_path / "log"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with serving(pipe, preload="none") as server, httpx.Client(base_url=server.url) as client:
+        for _ in range(600):
+            assert client.get("/nowhere").status_code == 404
+        assert sample(server.url, "emotion_log_lines_lost_total") > 100
+        os.set_blocking(reader, True)
+        os.read(reader, 1 << 20)
+        client.get("/nowhere")
+        assert b"log lines could not be written" in os.read(reader, 1 << 20)
+        os.set_blocking(reader, False)  # so that its end is no reader's death
+        client.close()
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(30) in (0, -signal.SIGTERM)
+    os.close(reader)
+
+
+def test_one_address_leaves_connections_for_others(start_server: StartServer) -> None:
+    with start_server(max_connections=40, preload="none") as server, ExitStack() as crowd:
+        elsewhere = httpx.HTTPTransport(local_address="127.0.0.2")
+        host, port = server.url.removeprefix("http://").split(":")
+        sockets = [
+            crowd.enter_context(socket.create_connection((host, int(port)))) for _ in range(100)
+        ]
+        sockets[-1].settimeout(5)
+        assert sockets[-1].recv(4096).startswith(b"HTTP/1.1 503 ")
+        with httpx.Client(base_url=server.url, transport=elsewhere) as other:
+            assert other.get("/readyz").status_code == 200
+            refused = "emotion_connections_refused_total 70.0"
+            assert refused in other.get("/metrics").text
+        crowd.close()
+        eventually(lambda: httpx.get(f"{server.url}/livez").status_code == 200)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_sigterm_waits_for_an_upload_that_had_begun(
+    start_server: StartServer, photo: bytes, workers: int
+) -> None:
+    """Slowly: it takes longer than a request may be computed."""
+    with start_server(workers=workers, deadline_seconds=1, upload_seconds=20) as server:
+        with socket.create_connection(address_of(server)) as client:
+            client.sendall(post("image/jpeg", len(photo), "Connection: close") + photo[:20_000])
+            eventually(lambda: sample(server.url, "emotion_uploads") == 1)
+            server.process.send_signal(signal.SIGTERM)
+            time.sleep(8)
+            client.sendall(photo[20_000:])
+            client.settimeout(10)
+            answer = b"".join(iter(lambda: client.recv(65536), b""))
+        assert answer.startswith(b"HTTP/1.1 200"), answer[:300]
+        assert server.process.wait(30) in (0, -signal.SIGTERM)
 
 
 @pytest.mark.parametrize("by", ["setting", "descriptors"])

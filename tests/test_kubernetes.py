@@ -16,7 +16,16 @@ from benchmarks.worst_case import ARTIFACTS, memory_limit, serving, worst_case
 from docs.generate import rules
 from service.settings import Settings
 from tests.conftest import ROOT
-from tests.manifests import MANIFESTS, VERSIONS, Document, faults, longest_end, misspelt, read
+from tests.manifests import (
+    MANIFESTS,
+    VERSIONS,
+    Document,
+    faults,
+    leaves_places,
+    longest_end,
+    misspelt,
+    read,
+)
 from tests.tools import tool
 
 DEPLOY = ROOT / "deploy"
@@ -175,6 +184,11 @@ def test_the_worst_case_fits_into_the_limit(way: str) -> None:
         == resources["requests"]["cpu"]
         == WAYS[way][2]["EMOTION_THREADS"]
     )
+
+
+@each_way
+def test_one_client_leaves_places_for_others(way: str) -> None:
+    assert leaves_places(settings(way))
 
 
 @each_way

@@ -1,4 +1,4 @@
-"""The store's latencies, measured anew: only they change."""
+"""The store's latencies, measured anew: only they change, and the cards that show them."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,6 @@ pytestmark = pytest.mark.training
 
 def test_every_artifact_is_timed_on_one_machine_and_day(store: Path) -> None:
     before = ModelStore(store).records
-    card = (store / "mobilenet" / "card.md").read_text()
     said = step("latency", "--store", str(store))
     after = ModelStore(store).records
     for old, new in zip(before, after, strict=True):
@@ -23,4 +22,5 @@ def test_every_artifact_is_timed_on_one_machine_and_day(store: Path) -> None:
         assert new == old.model_copy(update={"latency": new.latency})
         assert ModelStore(store).read(new)
     assert len({(r.latency.machine, r.latency.date) for r in after}) == 1
-    assert (store / "mobilenet" / "card.md").read_text() == card
+    card = (store / "mobilenet" / "card.md").read_text()  # vgg16's is of three precisions
+    assert all(f"| {r.latency.p50_ms:.2f} ms |" in card for r in after if r.model == "mobilenet")

@@ -16,6 +16,7 @@ from emotion.store import ModelStore
 from service.oip.messages import HEADER
 from tests.conftest import Server, StartServer
 from tests.observed import sample, scrape
+from tests.stores import edit_manifest
 
 INFER = "/v2/models/mobilenet/infer"
 
@@ -199,8 +200,8 @@ def test_a_damaged_artifact_is_not_ready(
 
 def test_a_smaller_store_has_another_default(start_server: StartServer, store: Path) -> None:
     manifest = json.loads((store / "manifest.json").read_text())
-    manifest["artifacts"] = [a for a in manifest["artifacts"] if a["precision"] == "float16"]
-    (store / "manifest.json").write_text(json.dumps(manifest))
+    few = [a for a in manifest["artifacts"] if a["precision"] == "float16"]
+    edit_manifest(store, artifacts=few)
     with start_server(store=store, preload="none") as small:
         described = httpx.get(f"{small.url}/v2/models/mobilenet").json()
         assert described["parameters"]["default_version"] == "float16"
@@ -249,7 +250,7 @@ def count(server: Server, photo: bytes, collage: bytes) -> None:
 
 def test_blanks_in_base64_cost_no_memory(start_server: StartServer) -> None:
     start = b'{"inputs":[{"name":"image","datatype":"BYTES","shape":[1],"data":["'
-    body = start + b"AA " * 6_000_000 + b'"]}]}'
+    body = start + b"AA " * 3_000_000 + b'"]}]}'
 
     def peak() -> int:
         status = Path(f"/proc/{server.process.pid}/status").read_text()

@@ -34,3 +34,32 @@ def test_nothing_vanishes_in_forced_colours(open_page: Open) -> None:
 
 def style(place: Locator, name: str) -> str:
     return str(place.evaluate("(node, name) => getComputedStyle(node)[name]", name))
+
+
+def test_the_sort_arrows_are_seen(open_page: Open) -> None:
+    page = open_page()
+    try_example(page, "Portrait")
+    button = page.get_by_role("button", name="Latency, ms")  # not sorted by
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        ink, opacity, ground = button.evaluate(
+            """button => {
+              const numbers = (colour) => colour.match(/[0-9.]+/g).slice(0, 3).map(Number);
+              const { color, opacity } = getComputedStyle(button, "::after");
+              const ground = getComputedStyle(button.closest(".scroll")).backgroundColor;
+              return [numbers(color), Number(opacity), numbers(ground)];
+            }"""
+        )
+        seen = [opacity * i + (1 - opacity) * g for i, g in zip(ink, ground, strict=True)]
+        assert contrast(seen, ground) >= 3
+
+
+def contrast(one: list[float], other: list[float]) -> float:
+    """WCAG 2.2's contrast ratio of two colours of 0..255."""
+    low, high = sorted(luminance(np.array(colour) / 255) for colour in (one, other))
+    return (high + 0.05) / (low + 0.05)
+
+
+def luminance(colour: np.ndarray) -> float:
+    linear = np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
+    return float(linear @ (0.2126, 0.7152, 0.0722))

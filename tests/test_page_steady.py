@@ -2,9 +2,10 @@
 
 import re
 
+import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser import Open, refuse, try_example
+from tests.browser import Open, give, refuse, try_example
 
 
 def drawn(page: Page) -> bool:
@@ -74,3 +75,39 @@ def test_numbers_of_another_face_never_stand(open_page: Open, collage: bytes) ->
         problem.get_by_role("button", name="Try again").click()
     assert "face=2" in answer.value.url
     expect(page.locator("#results")).to_be_visible()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_slow_example_never_replaces_a_newer_picture(
+    open_page: Open, photo: bytes, fails: bool
+) -> None:
+    page = open_page()
+    held: list[Route] = []
+    page.route("**/web/examples/no-face.jpg", lambda route: held.append(route))
+    with page.expect_request("**/web/examples/no-face.jpg"):
+        page.get_by_role("button", name="No face").click()
+    give(page, "paste", photo)
+    expect(page.locator("#legend")).to_be_visible()
+    (late,) = held
+    late.abort() if fails else late.continue_()
+    page.wait_for_timeout(500)
+    expect(page.locator("#picture-problem")).to_be_hidden()
+    expect(page.locator("#summary .verdict")).to_contain_text("happy")
+
+
+@pytest.mark.parametrize("view", ["#live", "#models"])
+@pytest.mark.parametrize("event", ["paste", "drop"])
+def test_a_picture_may_be_given_to_the_first_view(
+    open_page: Open, photo: bytes, view: str, event: str
+) -> None:
+    page = open_page(view)
+    expect(page.locator(view)).to_be_visible()
+    left = page.evaluate(
+        """() => document.body.dispatchEvent(
+          new DragEvent("dragover", { bubbles: true, cancelable: true }))"""
+    )
+    assert not left  # to the browser, which would open the file in place of the page
+    give(page, event, photo)
+    expect(page.locator("#picture")).to_be_visible()
+    expect(page.locator(view)).to_be_hidden()
+    expect(page.locator("#summary .verdict")).to_contain_text("happy")

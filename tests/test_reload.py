@@ -130,7 +130,7 @@ def test_an_unusable_store_is_refused_and_the_old_one_serves_on(
     good = versions(store)
     breakages: list[tuple[Callable[[Path], None], str]] = [
         (break_manifest, "is damaged"),
-        (older_schema, "has schema version 0, this release reads 1: publish it again"),
+        (older_schema, "has schema version 0, this release reads 1 and 2: publish it again"),
         (no_manifest, "No model store"),
         (damaged_successor, "is damaged (sha256"),
         (manifest_before_its_files, "No such file"),
@@ -406,7 +406,7 @@ def test_records_may_change_without_their_artifact(store: Path) -> None:
     for entry in edited["artifacts"]:
         if entry["sha256"] == record.sha256:
             entry["metrics"] = metrics.model_dump()
-    (store / "manifest.json").write_text(json.dumps(edited))
+    edit_manifest(store, artifacts=edited["artifacts"])
     current.check()
     new = current.classifier.registry.get(MODEL, "int8")
     assert new.record.metrics == metrics

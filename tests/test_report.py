@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from emotion.classifier import CHECKOUT_STORE
 from emotion.labels import EMOTIONS
 from emotion.records import PRECISIONS, Precision
-from emotion.store import ModelStore
+from emotion.store import REPORTS, ModelStore
 from tests.conftest import ROOT
 from tests.steps import failure
-from training.card import card, read_folds
+from training.card import EVIDENCE, card, read_folds
 from training.predictions import PredictionRow, PredictionsError, write_predictions
 from training.protocols import PROTOCOLS
 from training.report import report
@@ -169,3 +170,18 @@ def test_the_card_shows_the_folds_beside_the_shipped_split(store: Path) -> None:
     assert f"{records[0].metrics.accuracy:.1%}" in text
     assert read_folds("vgg16", store) == []
     assert "10-fold" not in card("mobilenet", records, trained, evaluation)
+
+
+def test_the_stores_cards_are_current() -> None:
+    opened = ModelStore(CHECKOUT_STORE)
+    for model in sorted({record.model for record in opened.records}):
+        records = [record for record in opened.records if record.model == model]
+        trained, evaluation = (CHECKOUT_STORE / REPORTS / f"{model}_{e}.json" for e in EVIDENCE)
+        expected = card(
+            model,
+            records,
+            TrainedModel.model_validate_json(trained.read_text()),
+            Evaluation.model_validate_json(evaluation.read_text()),
+            read_folds(model, CHECKOUT_STORE),
+        )
+        assert opened.card(model) == expected, "python -m training report"

@@ -10,6 +10,7 @@ import pytest
 
 from emotion.decode import decode
 from emotion.records import PRECISIONS
+from tests.stores import edit_manifest
 from training.conditions import CONDITIONS, Condition, Patch
 from training.datasets import DatasetError, load_ckplus
 from training.robustness import robustness
@@ -57,7 +58,7 @@ def test_a_table_for_each_precision(ckplus: Path, store: Path) -> None:
     manifest = json.loads((store / "manifest.json").read_text())
     for record in manifest["artifacts"]:
         record["training"]["data_fingerprint"] = f"{load_ckplus(ckplus).fingerprint}+beside"
-    (store / "manifest.json").write_text(json.dumps(manifest))
+    edit_manifest(store, artifacts=manifest["artifacts"])
 
     page = robustness("mobilenet", store, ckplus, frames=2)
     numbers = page.with_suffix(".csv")

@@ -4,8 +4,10 @@ import asyncio
 import io
 import json
 import re
+import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote
@@ -192,6 +194,28 @@ def test_one_client_cannot_take_it_all(start_server: StartServer, photo: bytes) 
         assert httpx.post(f"{server.url}/predict", content=photo).status_code == 200
 
 
+def test_by_default_one_address_leaves_room_for_others(
+    start_server: StartServer, photo: bytes
+) -> None:
+    """It begins more uploads than may be under way in all, and goes on with none."""
+    with start_server(preload="mobilenet/int8") as server, ExitStack() as sockets:
+        elsewhere = httpx.HTTPTransport(local_address="127.0.0.2")
+        client = httpx.Client(base_url=server.url, transport=elsewhere, timeout=30)
+        other = sockets.enter_context(client)
+        address = ("127.0.0.1", int(server.url.rpartition(":")[2]))
+        for _ in range(200):
+            stalled = sockets.enter_context(socket.create_connection(address))
+            stalled.sendall(post("image/jpeg", len(photo)) + photo[:1000])
+        uploads = re.compile(r"^emotion_uploads (\d+)", re.MULTILINE)
+        eventually(lambda: int(float(uploads.findall(other.get("/metrics").text)[0])) == 80)
+        refused = httpx.post(f"{server.url}/predict", content=photo)
+        problem_of(refused, 429, "too-many-requests")
+        assert refused.headers["retry-after"] == "1"
+        assert other.post("/predict", content=photo).status_code == 200
+        sockets.close()
+        eventually(lambda: httpx.post(f"{server.url}/predict", content=photo).status_code == 200)
+
+
 def test_an_ipv4_address_is_one_client_however_it_is_written(
     start_server: StartServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -247,6 +271,10 @@ def test_every_answer_has_the_security_headers(http: httpx.Client, photo: bytes)
         http.get("/nowhere"),
         http.get("/metrics"),
         http.get("/livez"),
+        http.post("/predict", content=bytes(11_000_000)),
+        http.post("/predict", json={}),
+        http.get("/v2/models/none"),
+        http.get("/swagger/swagger-ui.css"),
     ]
     for answer in answers:
         assert SECURE.items() <= dict(answer.headers).items(), answer.request.url
@@ -284,7 +312,8 @@ def watched(start_server: StartServer, tmp_path: Path, monkeypatch: pytest.Monke
         "import os, sys\n"
         f"log = os.open({str(tmp_path / 'opened')!r}, os.O_WRONLY | os.O_CREAT | os.O_APPEND)\n"
         "def hook(event, arguments):\n"
-        "    if event in ('open', 'os.remove', 'os.rename', 'os.mkdir', 'subprocess.Popen'):\n"
+        "    if event in ('open', 'os.remove', 'os.rename', 'os.mkdir', 'subprocess.Popen',\n"
+        "                 'socket.connect', 'socket.getaddrinfo'):\n"
         "        os.write(log, f'{event} {arguments!r}\\n'.encode())\n"
         "sys.addaudithook(hook)\n"
     )
@@ -299,6 +328,7 @@ def test_nothing_of_a_request_reaches_the_file_system(
     server, opened = watched
     assert "store/manifest.json" in opened.read_text()  # so it would be seen
     httpx.post(f"{server.url}/predict?faces=all", files={"image": photo})  # all that loads late
+    httpx.get(f"{server.url}/swagger/swagger-ui.css")
     before = len(opened.read_text())
     big = photo + bytes(3_000_000)  # more than Starlette keeps in memory by itself
     for text in HOSTILE:
@@ -308,7 +338,8 @@ def test_nothing_of_a_request_reaches_the_file_system(
             assert answer.status_code in (404, 422)
         assert httpx.get(f"{server.url}/models/{path}/int8").status_code == 404
         assert httpx.get(f"{server.url}/models/mobilenet/{path}").status_code == 404
-        assert httpx.get(f"{server.url}/{path}").status_code == 404
+        for folder in ("", "reports/", "web/", "web/cards/", "web/reports/", "swagger/"):
+            assert httpx.get(f"{server.url}/{folder}{path}").status_code == 404, folder
         name = text.replace("\0", "")
         files = {"image": (name, big, "image/jpeg")}
         headers = {"x-request-id": name, "x-forwarded-for": name, "x-original-url": name}
@@ -321,13 +352,30 @@ def test_nothing_of_a_request_reaches_the_file_system(
     ] == []
 
 
-def test_urls_are_not_fetched(watched: tuple[Server, Path]) -> None:
-    server, _ = watched
-    for field in ("image", "file", "url"):
-        answer = httpx.post(f"{server.url}/predict", data={field: "http://127.0.0.1:9/x.jpg"})
-        assert answer.status_code == 415
-    answer = httpx.post(f"{server.url}/predict", params={"url": "http://127.0.0.1:9/x.jpg"})
-    assert answer.status_code in (400, 422)
+def test_urls_are_not_fetched(watched: tuple[Server, Path], photo: bytes) -> None:
+    server, opened = watched
+    with socket.create_server(("127.0.0.1", 0)) as bait:
+        bait.settimeout(0.2)
+        url = f"http://127.0.0.1:{bait.getsockname()[1]}/x.jpg"
+        image = {"name": "image", "shape": [1], "datatype": "BYTES", "data": [url]}
+        for field in ("image", "file", "url"):
+            form = {"data": {field: url}, "files": {"other": b"x"}}
+            assert httpx.post(f"{server.url}/predict", **form).status_code == 400
+            assert httpx.post(f"{server.url}/predict", data={field: url}).status_code == 415
+        for refused in (
+            {"params": {"url": url}, "content": photo},
+            {"params": {"model": url}, "content": photo},
+            {"content": url.encode()},
+        ):
+            assert 400 <= httpx.post(f"{server.url}/predict", **refused).status_code < 500
+        infer = f"{server.url}/v2/models/mobilenet/infer"
+        assert httpx.post(infer, json={"inputs": [image]}).status_code in (400, 415)
+        headers = {"referer": url, "x-forwarded-host": url, "location": url}
+        httpx.post(f"{server.url}/predict", content=photo, headers=headers).raise_for_status()
+        with pytest.raises(TimeoutError):
+            bait.accept()
+    assert "socket.connect" not in opened.read_text()
+    assert "socket.getaddrinfo" not in opened.read_text()
 
 
 def test_pictures_and_probabilities_are_nowhere(

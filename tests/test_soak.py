@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.arrivals import Sampled
-from benchmarks.overload import on_cores_of_their_own, overload
+from benchmarks.overload import DEADLINE_SECONDS, overload
+from benchmarks.server import on_cores_of_their_own
 from benchmarks.soak import soak, trend
 from benchmarks.trust_plot import plot_overload, plot_soak
 from tests.conftest import StartServer
@@ -25,6 +26,7 @@ def test_open_loop_load_is_answered(start_server: StartServer, tmp_path: Path) -
 def test_a_storm_is_weathered(tmp_path: Path) -> None:
     """Bounds are loose where a busy machine moves them; ``make overload`` has the promised ones."""
     settings = {"preload": "resnet50/float32", "max_waiting": 8}
+    settings |= {"deadline_seconds": DEADLINE_SECONDS}
     with on_cores_of_their_own(tmp_path / "log.jsonl", **settings) as server:
         report = asyncio.run(overload(server, 4, 6, "resnet50", "float32", closed=3))
     assert report.statuses.keys() == {"200", "503"}, report

@@ -8,16 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.stores import MODEL, newer
 from emotion.errors import (
     ArtifactUnavailableError,
-    EmotionError,
     StoreError,
     UnknownArtifactError,
 )
+from emotion.manifest import sealed
 from emotion.records import ArtifactRecord
 from emotion.registry import Registry
 from emotion.store import ModelStore, publish
@@ -114,9 +114,9 @@ def test_a_file_that_cannot_grow_is_named(store: Path) -> None:
 
 def test_publishing_into_a_newer_store_is_refused(store: Path) -> None:
     item = (int8(store), b"new")
-    edit_manifest(store, schema_version=2)
+    edit_manifest(store, schema_version=3)
     before = snapshot(store)
-    with pytest.raises(StoreError, match=r"manifest\.json has schema version 2"):
+    with pytest.raises(StoreError, match=r"manifest\.json has schema version 3"):
         publish(store, [item], {})
     assert snapshot(store) == before
 
@@ -138,16 +138,29 @@ def test_a_missing_store_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_a_newer_schema_is_refused(store: Path) -> None:
-    edit_manifest(store, schema_version=2, something_new=True)
-    with pytest.raises(StoreError, match=r"schema version 2.*newer release"):
+    edit_manifest(store, schema_version=3, something_new=True)
+    with pytest.raises(StoreError, match=r"schema version 3.*newer release"):
         ModelStore(store)
+
+
+def test_a_store_from_before_manifests_were_sealed_is_read_and_published_into(
+    store: Path,
+) -> None:
+    path = store / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["sha256"]
+    path.write_text(json.dumps(manifest | {"schema_version": 1}))
+    assert len(ModelStore(store).records) == len(manifest["artifacts"])
+    publish(store, [newer(int8(store), b"new")], {})
+    after = json.loads(path.read_text())
+    assert (after["schema_version"], len(after["sha256"])) == (2, 64)
 
 
 def test_a_store_may_lack_detectors(store: Path) -> None:
     path = store / "manifest.json"
     manifest = json.loads(path.read_text())
     manifest.pop("detectors", None)
-    path.write_text(json.dumps(manifest))
+    path.write_bytes(sealed(manifest))
     assert ModelStore(store).detectors == ()
     assert ModelStore(store).records
 
@@ -195,44 +208,84 @@ def test_a_manifest_that_describes_other_tensors_is_refused(store: Path) -> None
         Registry(ModelStore(store)).get("mobilenet", "int8")
 
 
-@settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+MUTATIONS = st.one_of(  # where, and what becomes of the content
+    st.tuples(st.just("flip"), st.integers(1, 255)),
+    st.tuples(st.just("cut"), st.just(0)),
+    st.tuples(st.just("remove"), st.integers(1, 5000)),
+    st.tuples(st.just("insert"), st.binary(min_size=1, max_size=20)),
+    st.tuples(st.just("write"), st.binary(min_size=1, max_size=20)),
 )
-@given(place=st.floats(0, 1, exclude_max=True), value=st.integers(1, 255))
-def test_any_changed_byte_of_an_artifact_is_noticed(store: Path, place: float, value: int) -> None:
-    record = int8(store)
-    path = store / record.file
-    original = path.read_bytes()
-    mutated = bytearray(original)
-    mutated[int(place * len(mutated))] ^= value
-    path.write_bytes(mutated)
-    with pytest.raises(ArtifactUnavailableError):
-        ModelStore(store).read(record)
-    path.write_bytes(original)
+
+
+def mutated(content: bytes, place: float, mutation: tuple[str, int | bytes]) -> bytes:
+    at = int(place * len(content))
+    kind, what = mutation
+    if isinstance(what, bytes):
+        return content[:at] + what + content[at + (len(what) if kind == "write" else 0) :]
+    if kind == "flip":
+        return content[:at] + bytes([content[at] ^ what]) + content[at + 1 :]
+    return content[:at] + (content[at + what :] if kind == "remove" else b"")
 
 
 @settings(
     max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(place=st.floats(0, 1, exclude_max=True), value=st.binary(min_size=1, max_size=3))
-def test_mutated_manifests_never_surprise(store: Path, place: float, value: bytes) -> None:
-    path = store / "manifest.json"
+@given(place=st.floats(0, 1, exclude_max=True), mutation=MUTATIONS)
+def test_a_mutated_artifact_is_refused_by_name(
+    store: Path, place: float, mutation: tuple[str, int | bytes]
+) -> None:
+    record = int8(store)
+    path = store / record.file
     original = path.read_bytes()
-    at = int(place * len(original))
-    path.write_bytes(original[:at] + value + original[at + len(value) :])
+    path.write_bytes(changed := mutated(original, place, mutation))
+    assume(changed != original)
     try:
-        for record in ModelStore(store).records:
+        with pytest.raises(ArtifactUnavailableError, match=rf"{record.file} is damaged .*restore"):
             ModelStore(store).read(record)
-    except EmotionError as error:
-        assert len(str(error)) > 20
     finally:
         path.write_bytes(original)
+
+
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(place=st.floats(0, 1, exclude_max=True), mutation=MUTATIONS)
+def test_a_mutated_manifest_is_refused_by_name(
+    store: Path, place: float, mutation: tuple[str, int | bytes]
+) -> None:
+    path = store / "manifest.json"
+    original = path.read_bytes()
+    path.write_bytes(changed := mutated(original, place, mutation))
+    try:
+        if as_json(changed) == as_json(original):  # laid out otherwise
+            assert ModelStore(store).records
+        else:
+            with pytest.raises(StoreError, match=r"manifest\.json (is damaged|was|has|lists)"):
+                ModelStore(store)
+    finally:
+        path.write_bytes(original)
+
+
+def as_json(text: bytes) -> object:
+    try:
+        return json.dumps(json.loads(text), sort_keys=True)
+    except ValueError:
+        return None
+
+
+def test_a_manifest_edited_by_hand_is_refused(store: Path) -> None:
+    path = store / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["artifacts"][0]["metrics"]["accuracy"] = 1.0
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(StoreError, match=r"manifest\.json was changed after .*publish every"):
+        ModelStore(store)
 
 
 def test_a_path_outside_the_store_cannot_be_named(store: Path) -> None:
     manifest = json.loads((store / "manifest.json").read_text())
     manifest["artifacts"][0]["file"] = "../../etc/passwd-0123456789ab.tflite"
-    (store / "manifest.json").write_text(json.dumps(manifest))
+    edit_manifest(store, artifacts=manifest["artifacts"])
     with pytest.raises(StoreError, match=r"artifacts\.0\.file"):
         ModelStore(store)
 

@@ -78,7 +78,9 @@ def test_reports_are_listed_and_served(http: httpx.Client, classifier: Classifie
         assert answer.content == (classifier.store.root / "reports" / file["name"]).read_bytes()
         assert len(answer.content) == file["bytes"]
     assert "<table>" in http.get("/web/reports/report.md").text
-    assert "<table>" in http.get("/web/cards/mobilenet").text
+    assert http.get("/web/cards").json() == ["mobilenet", "resnet50", "vgg16", "detector"]
+    for name in http.get("/web/cards").json():
+        assert "<table>" in http.get(f"/web/cards/{name}").text
 
 
 def test_a_card_cannot_bring_a_script() -> None:

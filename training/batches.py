@@ -8,17 +8,11 @@ import numpy.typing as npt
 import tensorflow as tf
 from sklearn.utils.class_weight import compute_sample_weight
 
-from emotion.arrays import Pixels
-from emotion.preprocess import face_tensor
+from emotion.preprocess import face_tensors
 from training.augment import augmentation
 from training.datasets import FaceDataset
 from training.recipe import Recipe
 from training.splits import Indices
-
-
-def face_tensors(faces: Pixels, input_size: int) -> Pixels:
-    """Scale equalised faces [n, 128, 128] to uint8 [n, input_size, input_size, 3]."""
-    return np.stack([face_tensor(face, input_size) for face in faces])
 
 
 class Batches:

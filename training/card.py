@@ -5,13 +5,14 @@ from pathlib import Path
 
 from emotion.labels import EMOTIONS
 from emotion.records import PRECISIONS, ArtifactRecord, Precision
-from emotion.store import REPORTS
+from emotion.store import REPORTS, ModelStore, publish
 from training.datasets import CKPLUS
 from training.protocols import PROTOCOLS
 from training.scores import ArtifactScores, read_scores
 from training.tables import markdown_table, with_interval
 from training.workspace import Evaluation, TrainedModel
 
+EVIDENCE = ("train", "evaluation")  # logs that a card is made of
 _CROSSVAL = PROTOCOLS["subject10"]
 
 
@@ -21,6 +22,30 @@ def read_folds(model: str, store: Path) -> list[ArtifactScores]:
     if not path.is_file():
         return []
     return [s for s in read_scores(path, _CROSSVAL) if s.model == model]
+
+
+def renew_cards(store: Path) -> None:
+    """Write the cards of models whose three precisions are there, as the store is now.
+
+    From its manifest, the logs and evaluations among its reports, and the cross-validation.
+
+    Raises:
+        StoreError: the store cannot be read or written.
+        PredictionsError: the cross-validation's predictions are damaged.
+    """
+    opened, cards = ModelStore(store), {}
+    for model in {record.model for record in opened.records}:
+        records = [record for record in opened.records if record.model == model]
+        log, evaluation = (store / REPORTS / f"{model}_{name}.json" for name in EVIDENCE)
+        if len(records) == len(PRECISIONS) and log.is_file() and evaluation.is_file():
+            cards[model] = card(
+                model,
+                records,
+                TrainedModel.model_validate_json(log.read_text()),
+                Evaluation.model_validate_json(evaluation.read_text()),
+                read_folds(model, store),
+            )
+    publish(store, [], cards)
 
 
 def card(

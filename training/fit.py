@@ -17,8 +17,9 @@ from tqdm import tqdm
 
 from emotion.arrays import Pixels
 from emotion.errors import EmotionError
+from emotion.preprocess import face_tensors
 from training.average import WeightAverage
-from training.batches import Batches, face_tensors
+from training.batches import Batches
 from training.datasets import FaceDataset, fingerprint_of
 from training.fake_quantize import fake_quantized
 from training.folded import unfold

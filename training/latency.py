@@ -11,6 +11,7 @@ from emotion.interpreter import Interpreter
 from emotion.machine import machine
 from emotion.records import ArtifactRecord, Latency
 from emotion.store import ModelStore, publish
+from training.card import renew_cards
 
 
 def latency_of(artifact: bytes, tensors: Pixels, calls: int = 200) -> Latency:
@@ -38,7 +39,7 @@ def latency_from(milliseconds: list[float]) -> Latency:
 
 
 def time_again(store: Path) -> list[ArtifactRecord]:
-    """Time every artifact of the store on this machine, and publish the records anew.
+    """Time every artifact of the store on this machine, and publish records and cards anew.
 
     Latencies of different machines, or of different days, cannot be compared.
 
@@ -54,4 +55,5 @@ def time_again(store: Path) -> list[ArtifactRecord]:
         latency = latency_of(content, tensors)
         timed.append((record.model_copy(update={"latency": latency}), content))
     publish(store, timed, {})
+    renew_cards(store)
     return [record for record, _ in timed]

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from training.batches import face_tensors
+from emotion.preprocess import face_tensors
 from training.datasets import FaceDataset, load_fer2013
 from training.fit import fit
 from training.recipe import Recipe

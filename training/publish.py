@@ -62,7 +62,12 @@ def publish_model(
     publish(store, chosen, {model: text})
     reports = store / REPORTS
     reports.mkdir(exist_ok=True)
-    evidence = (workspace.log(model), workspace.pretrained_log(model), workspace.predictions(model))
+    evidence = (
+        workspace.log(model),
+        workspace.pretrained_log(model),
+        workspace.evaluation(model),
+        workspace.predictions(model),
+    )
     for file in evidence:
         if file.is_file():
             (reports / f"{model}_{file.name}").write_bytes(file.read_bytes())

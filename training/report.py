@@ -8,6 +8,7 @@ from typing import Any
 from emotion.records import ArtifactRecord, Precision
 from emotion.store import MANIFEST, REPORTS, ModelStore
 from training import plots
+from training.card import renew_cards
 from training.markdown import report_markdown, shipped
 from training.predictions import PredictionsError
 from training.protocols import PROTOCOLS
@@ -23,7 +24,7 @@ def report(store: Path) -> Path:
     """Write ``report.md``, ``report.json`` and the figures into the store's reports folder.
 
     From the merged raw predictions there, the manifest, and the counts of ``robustness``, whose
-    pages it makes again; a model without rows is absent.
+    pages it makes again, as it does the models' cards; a model without rows is absent.
     Running it again changes nothing.
 
     Raises:
@@ -50,6 +51,8 @@ def report(store: Path) -> Path:
     (folder / NUMBERS).write_text(json.dumps(_numbers(measured, records), indent=1) + "\n")
     pages = [write_page(numbers).name for numbers in sorted(folder.glob("robustness_*.csv"))]
     (folder / REPORT).write_text(report_markdown(measured, records, pages))
+    if records:
+        renew_cards(store)
     return folder / REPORT
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from emotion.arrays import Probabilities
 from emotion.labels import EMOTIONS
 from emotion.machine import machine
+from emotion.preprocess import face_tensors
 from emotion.records import PRECISIONS, Precision, TrainingRun
-from training.batches import face_tensors
 from training.calibrate import fold_temperature
 from training.datasets import FaceDataset, fingerprint_of
 from training.evaluate import probabilities_of

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from emotion.assets import find_detector_files
 from emotion.faces import CaffeDetector
+from emotion.preprocess import face_tensors
 from emotion.records import PRECISIONS
-from training.batches import face_tensors
 from training.datasets import FaceDataset, load_ckplus, load_folder
 from training.evaluate import metrics_of
 from training.latency import latency_of

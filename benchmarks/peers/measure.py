@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import httpx
 
-from benchmarks.offered import CONNECTIONS, Offered, offer
+from benchmarks.offered import Offered, offer
 from benchmarks.peers.hosts import Running
 
-CLIENTS = 8
+CLIENTS, CONNECTIONS = 8, 256
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,10 @@ async def latencies(running: Running, share: float, per_second: float, seconds: 
     """Offer a load and return what came of it."""
     async with _client(running) as http:
 
-        async def send() -> int:
-            return (await http.post(running.host.path, **running.request())).status_code
+        async def send() -> str:
+            try:
+                return str((await http.post(running.host.path, **running.request())).status_code)
+            except httpx.TransportError as error:
+                return type(error).__name__
 
         return await offer(send, share, per_second, seconds)

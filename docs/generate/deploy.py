@@ -59,7 +59,14 @@ def lesser_cpus() -> str:
     names = list(next(iter(kinds.values())))
     rows = [(name, *(_spent(spent, name) for spent in kinds.values())) for name in names]
     head = ("ms, and times as fast as Caffe or float32", *kinds)
-    return f"On {report['machine']}, {report['date']}, one thread.\n\n{markdown_table(head, rows)}"
+    where = f"On {report['machine']}, {report['date']}, one thread.{_not_among(names)}"
+    return f"{where}\n\n{markdown_table(head, rows)}"
+
+
+def _not_among(names: list[str]) -> str:
+    """Name the store's artifacts that were not there when something was measured."""
+    missing = [r.name for r in ModelStore(CHECKOUT_STORE).records if r.name not in names]
+    return f" Before {' and '.join(missing)} were published." if missing else ""
 
 
 def _spent(spent: dict[str, float], name: str) -> str:
@@ -77,8 +84,10 @@ def curves() -> str:
     report: dict[str, Any] = json.loads(CURVES.read_text())
     points = report["points"]
     requests = min(point["requests"] for point in points)
+    names = [str(point["value"]) for point in points if point["axis"] == "artifact"]
     parts = [
-        f"On {report['machine']}, {report['date']}, {requests} requests a point.",
+        f"On {report['machine']}, {report['date']}, {requests} requests a point."
+        + _not_among(names),
         _warning(report["load_per_core_before"], requests),
         "![Throughput and latency](../benchmarks/results/curves.svg)",
     ]

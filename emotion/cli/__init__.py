@@ -4,6 +4,8 @@ A package adds a subcommand with an entry point of the group ``emotion.commands`
 ``service/`` does for ``serve``: this library knows nothing of HTTP.
 """
 
+import json
+import re
 import sys
 from importlib.metadata import entry_points, version
 from typing import Annotated
@@ -18,7 +20,8 @@ from emotion.cli.predict import predict
 from emotion.errors import EmotionError
 from emotion.printable import printable
 
-EXITS = """Exit status: 0 success; 1 an error, told on standard error; 2 wrong usage;
+EXITS = """Exit status: 0 success; 1 an error, told on standard error (with --json on
+standard output, too); 2 wrong usage;
 3 (batch) finished, but some files failed; 130 interrupted. serve, stopped by Ctrl-C
 or SIGTERM, answers what it has begun and ends with 0; one process, by SIGTERM, with 143."""
 
@@ -55,5 +58,14 @@ def app() -> None:
     try:
         _typer()
     except (EmotionError, OSError) as error:
-        print(f"error: {printable(str(error))}", file=sys.stderr)
+        said = printable(str(error))
+        print(f"error: {said}", file=sys.stderr)
+        if "--json" in sys.argv:
+            print(json.dumps({"error": _kind(error), "detail": said}))
         sys.exit(1)
+
+
+def _kind(error: Exception) -> str:
+    """Name an error as the service's problem types are named: ``no-face`` for NoFaceError."""
+    words = re.findall(r"[A-Z][a-z0-9]+|[A-Z]+", type(error).__name__.removesuffix("Error"))
+    return "-".join(words).lower()

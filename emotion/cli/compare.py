@@ -23,6 +23,13 @@ def compare(
     faces: Annotated[
         Literal["largest", "whole"], typer.Option(help="The largest face, or the whole picture.")
     ] = "largest",
+    face: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Another face than the largest: its place in the answer of predict --faces all.",
+        ),
+    ] = 0,
     no_face: o.NoFaceOption = "error",
     *,
     setup: o.Setup,
@@ -36,6 +43,7 @@ def compare(
         split(precisions),
         repeats=repeats,
         faces=faces,
+        face=face,
         no_face=no_face,
         left_out=o.left_out,
     )

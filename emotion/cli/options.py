@@ -17,6 +17,7 @@ from emotion.detectors import DetectorName
 from emotion.errors import ArtifactUnavailableError, EmotionError
 from emotion.machine import usable_cores
 from emotion.printable import printable
+from emotion.records import PRECISIONS
 from emotion.records import Precision as PrecisionName
 from emotion.store import ModelStore
 
@@ -51,7 +52,9 @@ Models = Annotated[
 Precisions = Annotated[
     list[str],
     typer.Option(
-        help="Precisions, repeated or comma-separated; none means all.", show_default=False
+        help="Precisions, repeated or comma-separated; none means all.",
+        autocompletion=lambda: list(PRECISIONS),
+        show_default=False,
     ),
 ]
 FacesOption = Annotated[

@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from emotion.errors import ArtifactUnavailableError, StoreError
-from emotion.records import Manifest
+from emotion.manifest import parse_manifest
 from emotion.remote.records import StoredFile, Version
 from emotion.store import CARD, MANIFEST, REPORTS, ModelStore
 
@@ -33,7 +33,7 @@ def version_of(store: ModelStore) -> Version:
         sha256 = hashlib.sha256(content).hexdigest()
         if expected.get(name, sha256) != sha256:
             raise ArtifactUnavailableError(f"{store.root / name} is damaged: publish it again.")
-        if name == MANIFEST and Manifest.model_validate_json(content) != store.manifest:
+        if name == MANIFEST and parse_manifest(content, name) != store.manifest:
             raise StoreError(f"{store.root} was published anew meanwhile: push it again.")
         try:
             files.append(StoredFile(path=name, sha256=sha256, bytes=len(content)))

@@ -11,6 +11,7 @@ from typing import TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from emotion.errors import StoreError
+from emotion.manifest import parse_manifest
 from emotion.records import Manifest
 from emotion.remote.contents import read, version_of
 from emotion.remote.objects import MissingObjectError, Objects
@@ -22,7 +23,7 @@ from emotion.remote.records import (
     Promotion,
     Version,
 )
-from emotion.store import MANIFEST, ModelStore, parse_manifest
+from emotion.store import MANIFEST, ModelStore
 
 R = TypeVar("R", bound=BaseModel)
 BLOBS, VERSIONS = "blobs", "versions"

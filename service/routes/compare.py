@@ -3,11 +3,13 @@
 from typing import Annotated
 
 from asgi_correlation_id import correlation_id
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
 from emotion import errors
+from emotion.compare import in_turn
 from emotion.names import split
+from service.access import ARTIFACTS
 from service.problems import problem_responses
 from service.queries import FaceQuery
 from service.routes.predict import IMAGE_ERRORS
@@ -27,7 +29,13 @@ class CompareQuery(FaceQuery):
     precisions: list[str] = Field(
         default=[], description="precisions, repeated or comma-separated; none means all"
     )
-    repeats: int = Field(default=1, ge=1, le=50, description="timed calls of each artifact")
+    repeats: int = Field(
+        default=1,
+        ge=1,
+        le=50,
+        description="timed calls of each artifact: with 1 several artifacts run at once, on the "
+        "threads that are free; with more one after another, so that their times can be compared",
+    )
 
 
 @router.post(
@@ -39,20 +47,30 @@ async def compare(
     query: Annotated[CompareQuery, Query()],
     image: ImageBytes,
     runtime: RuntimeDep,
+    request: Request,
     gone: DisconnectedDep,
 ) -> CompareAnswer:
-    """Show one face to every chosen artifact; it is decoded, found and cropped once."""
+    """Show one face to every chosen artifact; it is decoded, found and cropped once.
+
+    Artifacts that cannot run are left out and named, unless none can.
+    """
+    models, precisions = split(query.models), split(query.precisions)
+    store, chosen = runtime.classifier.store, runtime.classifier.choose(models, precisions)
+    request.scope[ARTIFACTS] = [store.record(*pair) for pair in chosen]
     comparison, timing = await runtime.compute(
         lambda classifier, check: classifier.compare(
             image,
-            split(query.models),
-            split(query.precisions),
+            models,
+            precisions,
             repeats=query.repeats,
             faces=query.faces,
             face=query.face,
             no_face=query.no_face,
             detector=query.detector,
             check=check,
+            left_out=lambda _: None,  # the answer names them
+            # One repeat is a glance; more are a measurement, in which none disturbs another.
+            share=runtime.engine.share if query.repeats == 1 else in_turn,
         ),
         gone,
     )

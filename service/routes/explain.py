@@ -3,11 +3,12 @@
 from typing import Annotated
 
 from asgi_correlation_id import correlation_id
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
 from emotion import errors
 from emotion.explain import explain as explain_face
+from service.access import ARTIFACTS
 from service.explanations import ExplainAnswer
 from service.problems import problem_responses
 from service.queries import ArtifactQuery, FaceQuery
@@ -35,12 +36,15 @@ async def explain(
     query: Annotated[ExplainQuery, Query()],
     image: ImageBytes,
     runtime: RuntimeDep,
+    request: Request,
     gone: DisconnectedDep,
 ) -> ExplainAnswer:
     """Show the face before and after CLAHE, and where hiding it changes the artifact's answer.
 
     Occlusion sensitivity (Zeiler and Fergus 2014): one call of the network for every place.
     """
+    store = runtime.classifier.store
+    request.scope[ARTIFACTS] = (store.record(query.model, query.precision),)
     explained, timing = await runtime.compute(
         lambda classifier, check: explain_face(
             classifier,

@@ -11,12 +11,20 @@ from service.runtime import RuntimeDep
 router = APIRouter(include_in_schema=False, prefix="/web")
 
 
-@router.get("/cards/{model}", response_class=HTMLResponse)
-def card(model: str, runtime: RuntimeDep) -> HTMLResponse:
-    """Render a model's card as a piece of HTML."""
-    if model not in {record.model for record in runtime.classifier.store.records}:
+@router.get("/cards")
+def cards(runtime: RuntimeDep) -> list[str]:
+    """Name the cards there are: of each model and, where the store has one, of the detector."""
+    store = runtime.classifier.store
+    models = dict.fromkeys(record.model for record in store.records)
+    return [*models, *(["detector"] if store.card("detector") else [])]
+
+
+@router.get("/cards/{name}", response_class=HTMLResponse)
+def card(name: str, runtime: RuntimeDep) -> HTMLResponse:
+    """Render a card as a piece of HTML."""
+    if name not in cards(runtime):
         raise HTTPException(404)
-    return HTMLResponse(to_html(runtime.classifier.store.card(model)), headers=PAGE_HEADERS)
+    return HTMLResponse(to_html(runtime.classifier.store.card(name)), headers=PAGE_HEADERS)
 
 
 @router.get("/reports/{name}", response_class=HTMLResponse)

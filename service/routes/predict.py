@@ -8,7 +8,7 @@ from pydantic import Field
 
 from emotion import errors
 from emotion.classifier import Faces
-from service.access import ARTIFACT
+from service.access import ARTIFACTS
 from service.engine import DeadlineError, OverloadedError
 from service.problems import problem_responses
 from service.queries import ArtifactQuery, SearchQuery
@@ -73,15 +73,16 @@ async def predict(
     Send the image as the multipart field `image` (or `file`), or as the raw body.
     """
     store = runtime.classifier.store
-    request.scope[ARTIFACT] = store.record(query.model, query.precision)
+    request.scope[ARTIFACTS] = (store.record(query.model, query.precision),)
     prediction, timing = await runtime.compute(
-        lambda classifier, _: classifier.predict(
+        lambda classifier, check: classifier.predict(
             image,
             query.model,
             query.precision,
             faces=query.faces,
             no_face=query.no_face,
             detector=query.detector,
+            check=check,
         ),
         gone,
     )

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, BackgroundTasks, Depends, Path, Request, Response
 
 from emotion import Classifier
-from service.access import ARTIFACT
+from service.access import ARTIFACTS
 from service.engine import Check
 from service.oip import schemas
 from service.oip.infer import Inferred, answer
@@ -110,7 +110,7 @@ async def infer(
     Tensors travel in JSON or, both ways, with the binary tensor extension. Parameters of the
     request: `faces`, `no_face` and `detector` as for /predict. One bad image fails the request.
     """
-    request.scope[ARTIFACT] = find(runtime.classifier.store, model, version)
+    request.scope[ARTIFACTS] = (find(runtime.classifier.store, model, version),)
     header = request.headers.get(HEADER)
     read = partial(parse, body, header)
 

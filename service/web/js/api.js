@@ -12,16 +12,31 @@ const KEY = "emotion-service-key"; // in the session's storage: gone with the ta
 /** What a header can carry. */
 export const KEY_PATTERN = "[ -~]+";
 
-export const useKey = (key) => sessionStorage.setItem(KEY, key);
+/** The session's storage; nothing where the browser blocks site data. */
+function storage() {
+  try {
+    return sessionStorage;
+  } catch {
+    return null;
+  }
+}
 
-function keyInUse() {
-  const key = sessionStorage.getItem(KEY);
-  if (key && !new RegExp(`^${KEY_PATTERN}$`).test(key)) sessionStorage.removeItem(KEY);
-  return sessionStorage.getItem(KEY);
+let key = storage()?.getItem(KEY);
+if (!new RegExp(`^${KEY_PATTERN}$`).test(key)) key = null;
+
+/** Use a key from now on; returns whether it outlives a reload. */
+export function useKey(given) {
+  key = given;
+  storage()?.setItem(KEY, key);
+  return Boolean(storage());
+}
+
+function forgetKey() {
+  key = null;
+  storage()?.removeItem(KEY);
 }
 
 async function request(path, { params = {}, body, signal } = {}) {
-  const key = keyInUse();
   const query = new URLSearchParams(params).toString();
   let response;
   try {
@@ -41,7 +56,7 @@ async function request(path, { params = {}, body, signal } = {}) {
       "Check that it is running and that you can reach it, then try again.",
     );
   }
-  if (response.status === 401) sessionStorage.removeItem(KEY);
+  if (response.status === 401) forgetKey();
   if (!response.ok) throw await problemOf(response);
   return response;
 }
@@ -63,21 +78,16 @@ export const getJson = async (path, options) => (await request(path, options)).j
 export const getText = async (path, options) => (await request(path, options)).text();
 export const getBlob = async (path, options) => (await request(path, options)).blob();
 
-const once = new Map();
-
-/** The store's artifacts, asked for once. */
-export function artifacts() {
-  if (!once.has("models")) {
-    const asked = getJson("/models").then((answer) => {
-      if (answer.artifacts.length) return answer.artifacts.map((a) => a.record);
-      throw new Problem("The store is empty", "Publish a model, or start the service with another store.");
-    });
-    asked.catch(() => once.delete("models"));
-    once.set("models", asked);
-  }
-  return once.get("models");
-}
-
 export const predict = (body, params, signal) => getJson("/predict", { body, params, signal });
 export const compare = (body, params, signal) => getJson("/compare", { body, params, signal });
 export const explain = (body, params, signal) => getJson("/explain", { body, params, signal });
+
+/** Ask for the first amount of work that the service has time for: { answer, amount }. */
+export async function inTime([amount, ...less], ask) {
+  try {
+    return { answer: await ask(amount), amount };
+  } catch (problem) {
+    if (problem.type !== "deadline-passed" || !less.length) throw problem;
+    return inTime(less, ask);
+  }
+}

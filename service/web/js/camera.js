@@ -8,23 +8,39 @@ const REFUSALS = {
   NotReadableError: ["The camera is busy", "Close the program that uses it, then try again."],
 };
 
-export async function openCamera(video) {
+export const OPENING = "Opening the camera; the browser may ask you to allow it…";
+
+/** Show the camera until `signal` aborts, be it while the browser asks; `gone(problem)` is called where it goes away by itself. */
+export function openCamera(video, signal, gone) {
+  const stopped = new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+  return Promise.race([stopped, opened(video, signal, gone)]);
+}
+
+async function opened(video, signal, gone) {
+  const stream = await ask();
+  const close = () => {
+    for (const track of stream.getTracks()) track.stop();
+    if (video.srcObject === stream) video.srcObject = null; // else it shows a later one
+  };
+  if (signal.aborted) return close();
+  signal.addEventListener("abort", close);
+  for (const track of stream.getTracks()) {
+    track.addEventListener("ended", () => gone(new Problem("The camera went away", "Connect it, close other programs that use it, then try again.")));
+  }
+  video.srcObject = stream;
+  return video.play();
+}
+
+async function ask() {
   if (!navigator.mediaDevices?.getUserMedia) {
     throw new Problem("The camera cannot be used here", "Browsers allow it over https or on localhost only.");
   }
   try {
-    const wanted = { video: { width: { ideal: 1280 }, height: { ideal: 720 }, facingMode: "user" } };
-    video.srcObject = await navigator.mediaDevices.getUserMedia(wanted);
+    return await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1280 }, height: { ideal: 720 }, facingMode: "user" } });
   } catch (error) {
     const [title, detail] = REFUSALS[error.name] ?? ["The camera cannot be used", `${error.message}. Choose a picture instead.`];
     throw new Problem(title, detail);
   }
-  await video.play();
-}
-
-export function stopCamera(video) {
-  for (const track of video.srcObject?.getTracks() ?? []) track.stop();
-  video.srcObject = null;
 }
 
 const canvas = document.createElement("canvas");

@@ -17,7 +17,7 @@ export function showDifferences(box, note, artifacts) {
   const reach = Math.max(LEAST, ...pairs.flatMap((pair) => changes(pair).map(([, change]) => Math.abs(change))));
   note.textContent = pairs.length
     ? `int8 minus float32 in percentage points. A full bar is ${(100 * reach).toFixed(1)} points, in every chart.`
-    : "The store has no backbone in both float32 and int8.";
+    : "No backbone answered in both float32 and int8.";
   box.replaceChildren(...pairs.map((pair) => chart(pair, changes(pair), reach)));
 }
 

@@ -1,9 +1,18 @@
 /** Problems as sentences, and progress for what takes a while. */
 
 import { KEY_PATTERN, useKey } from "./api.js";
-import { announce, el, show } from "./dom.js";
+import { $, announce, el, show } from "./dom.js";
 
 const PATIENCE = 300; // milliseconds before progress shows: no flicker for what is fast
+
+/** Where progress and problems show: boxes of the page, by their common name. */
+export const placeOf = (name) => ({ progress: $(`${name}-progress`), problem: $(`${name}-problem`) });
+
+/** New ones, to put beside what they are about. */
+export const newPlace = () => ({
+  progress: el("div", { class: "progress", hidden: true }),
+  problem: el("div", { class: "problem", role: "alert", hidden: true }),
+});
 
 /** Show a problem, with buttons for what may help: [[text, action], …]. */
 export function showProblem(box, problem, actions = []) {
@@ -12,14 +21,15 @@ export function showProblem(box, problem, actions = []) {
   box.replaceChildren(
     el("h2", {}, problem.title ?? "The page made a mistake"),
     el("p", {}, problem.detail ?? `${problem.message}. Reload the page and try again.`),
-    ...(problem.type === "unauthorized" ? [keyForm()] : []),
+    ...(problem.type === "unauthorized" ? [keyForm(actions[0]?.[1])] : []),
     ...(buttons.length ? [el("div", { class: "buttons" }, ...buttons)] : []),
     id,
   );
   show(box);
 }
 
-function keyForm() {
+/** Asks for a key; then the page starts anew, or does `again` what needed one. */
+function keyForm(again) {
   const input = el("input", {
     type: "password",
     autocomplete: "off",
@@ -29,8 +39,8 @@ function keyForm() {
   });
   const onsubmit = (event) => {
     event.preventDefault();
-    useKey(input.value.trim());
-    location.reload();
+    if (useKey(input.value.trim()) || !again) location.reload();
+    else again();
   };
   return el("form", { class: "buttons", onsubmit }, el("label", {}, "API key ", input), el("button", {}, "Use this key"));
 }
@@ -56,5 +66,15 @@ export async function withProgress(box, text, promise) {
   } finally {
     clearTimeout(timer);
     if (box.waitingFor === token) show(box, false);
+  }
+}
+
+/** Work, and show how it goes: progress, or a problem with another try. */
+export async function attempt(place, text, work) {
+  clearProblem(place.problem);
+  try {
+    return await withProgress(place.progress, text, work());
+  } catch (problem) {
+    return showProblem(place.problem, problem, [["Try again", () => attempt(place, text, work)]]);
   }
 }

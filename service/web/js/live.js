@@ -1,11 +1,12 @@
 /** Live mode: one frame under way at a time; the camera's other frames are dropped. */
 
-import { artifacts, predict } from "./api.js";
-import { openCamera, still, stopCamera } from "./camera.js";
+import { predict } from "./api.js";
+import { OPENING, openCamera, still } from "./camera.js";
 import { $, announce, bar, el, show } from "./dom.js";
 import { outline } from "./faces.js";
-import { clearProblem, showProblem } from "./feedback.js";
+import { attempt, clearProblem, placeOf, showProblem, withProgress } from "./feedback.js";
 import { artifactName, milliseconds, percent } from "./format.js";
+import { artifacts, artifactsAnew, store } from "./store.js";
 import { bestRecord } from "./tradeoff.js";
 
 const WIDTH = 640; // pixels sent: more adds time, not accuracy
@@ -15,31 +16,28 @@ let running = null;
 
 export async function startLive() {
   $("live-toggle").addEventListener("click", () => (running ? stopLive() : begin()));
+  store.addEventListener("replaced", offer);
   readOut([], "0");
-  await fill();
+  await attempt(placeOf("live"), "Reading the store…", offer);
 }
 
 /** Without an artifact to ask, the camera cannot start. */
-async function fill() {
-  clearProblem($("live-problem"));
-  try {
-    const records = await artifacts();
-    const best = bestRecord(records);
-    const options = records.map((r) => el("option", { value: `${r.model}/${r.precision}` }, artifactName(r)));
-    $("live-artifact").replaceChildren(...options);
-    $("live-artifact").value = `${best.model}/${best.precision}`;
-    $("live-toggle").disabled = false;
-  } catch (problem) {
-    showProblem($("live-problem"), problem, [["Try again", fill]]);
-  }
+async function offer() {
+  const records = await artifacts();
+  const names = records.map((r) => `${r.model}/${r.precision}`);
+  const kept = $("live-artifact").value;
+  const best = bestRecord(records);
+  $("live-artifact").replaceChildren(...records.map((r, index) => el("option", { value: names[index] }, artifactName(r))));
+  $("live-artifact").value = names.includes(kept) ? kept : `${best.model}/${best.precision}`;
+  $("live-toggle").disabled = false;
 }
 
 export function stopLive() {
   if (!running) return;
   running.stop.abort();
   running = null;
-  stopCamera($("live-video"));
-  $("live-boxes").replaceChildren();
+  for (const id of ["live-boxes", "live-bars"]) $(id).replaceChildren();
+  readOut([], "0");
   $("live-toggle").textContent = "Start the camera";
   show($("live-idle"));
 }
@@ -47,17 +45,22 @@ export function stopLive() {
 async function begin() {
   const video = $("live-video");
   const mine = (running = { stop: new AbortController(), answers: [], answered: 0, heard: "", heardAt: 0 });
-  clearProblem($("live-problem"));
-  try {
-    await openCamera(video);
-    if (mine.stop.signal.aborted) return stopCamera(video);
-    $("live-toggle").textContent = "Stop the camera";
-    show($("live-idle"), false);
-    while (!mine.stop.signal.aborted) await oneFrame(video, mine);
-  } catch (problem) {
-    if (mine.stop.signal.aborted) return;
+  const { signal } = mine.stop;
+  const fail = (problem) => {
+    if (signal.aborted) return;
     stopLive();
     showProblem($("live-problem"), problem);
+    if (problem.type === "unknown-artifact") artifactsAnew().catch(() => {}); // so that one that is there can be chosen
+  };
+  clearProblem($("live-problem"));
+  $("live-toggle").textContent = "Cancel";
+  try {
+    await withProgress($("live-progress"), OPENING, openCamera(video, signal, fail));
+    $("live-toggle").textContent = "Stop the camera";
+    show($("live-idle"), false);
+    while (!signal.aborted) await oneFrame(video, mine);
+  } catch (problem) {
+    fail(problem);
   }
 }
 

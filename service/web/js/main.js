@@ -3,7 +3,9 @@
 import { $, show } from "./dom.js";
 import { startLive, stopLive } from "./live.js";
 import { startModels } from "./models.js";
-import { startPicture } from "./picture.js";
+import { listenForPictures, startPicture } from "./picture.js";
+import { stopSources } from "./sources.js";
+import { store } from "./store.js";
 
 const STARTS = { picture: startPicture, live: startLive, models: startModels };
 const started = new Set();
@@ -18,6 +20,7 @@ function go(moved) {
     if (link.hash === `#${name}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
+  if (name !== "picture") stopSources();
   if (name !== "live") stopLive();
   if (!started.has(name)) {
     started.add(name);
@@ -29,5 +32,7 @@ function go(moved) {
   }
 }
 
+listenForPictures(); // they may be given to any view
+store.addEventListener("replaced", () => started.delete("models"));
 addEventListener("hashchange", () => go(true));
 go(false);

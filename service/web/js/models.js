@@ -1,9 +1,10 @@
 /** The models view: the store's table, its report and its cards. */
 
-import { artifacts, getBlob, getJson, getText } from "./api.js";
+import { getBlob, getJson, getText } from "./api.js";
 import { $, el } from "./dom.js";
-import { clearProblem, showProblem, withProgress } from "./feedback.js";
+import { attempt, newPlace, placeOf, showProblem, withProgress } from "./feedback.js";
 import { capital, megabytes, milliseconds } from "./format.js";
+import { artifacts } from "./store.js";
 import { bestRecord, RULE } from "./tradeoff.js";
 
 let last = Promise.resolve();
@@ -20,18 +21,17 @@ function inTurn(work) {
 }
 
 export async function startModels(failed) {
-  clearProblem($("models-problem"));
-  try {
-    const asked = inTurn(async () => [await artifacts(), await getJson("/reports")]);
-    const [records, reports] = await withProgress($("models-progress"), "Reading the store…", asked);
-    showStore(records);
-    showReports(reports);
-    const models = [...new Set(records.map((r) => r.model))];
-    $("cards").replaceChildren(...models.map((model, index) => section(model, `/web/cards/${model}`, { open: index === 0 })));
-  } catch (problem) {
-    failed();
-    showProblem($("models-problem"), problem, [["Try again", () => startModels(failed)]]);
-  }
+  await attempt(placeOf("models"), "Reading the store…", async () => {
+    try {
+      const [records, reports, cards] = await inTurn(async () => [await artifacts(), await getJson("/reports"), await getJson("/web/cards")]);
+      showStore(records);
+      showReports(reports);
+      $("cards").replaceChildren(...cards.map((name, index) => section(CARDS[name] ?? name, `/web/cards/${name}`, { open: index === 0 })));
+    } catch (problem) {
+      failed();
+      throw problem;
+    }
+  });
 }
 
 function showStore(records) {
@@ -62,6 +62,8 @@ function showStore(records) {
   );
 }
 
+const CARDS = { detector: "the face detector" };
+
 const WORDS = {
   confusion: "confusion matrices",
   reliability: "reliability diagrams",
@@ -76,85 +78,88 @@ function showReports(reports) {
   const of = (type) => reports.filter((report) => report.media_type === type);
   const plots = of("image/png").map(({ name }) => {
     const image = el("img", { alt: `Plot: ${words(name)}` });
-    fill(image, name);
     const link = el("a", { target: "_blank", "aria-label": `${words(name)}, full size` }, image);
     image.addEventListener("load", () => link.setAttribute("href", image.src));
-    return el("figure", {}, link, el("figcaption", {}, `${words(name)}, of the models in the report below. Click for the full size.`));
+    const caption = el("figcaption", {}, `${words(name)}, of the models in the report below. Click for the full size.`);
+    const place = newPlace();
+    return { figure: el("figure", {}, link, place.progress, place.problem, caption), filled: fill(image, name, place) };
   });
-  $("plots").replaceChildren(...plots);
-  const raw = of("application/json").flatMap(({ name }) => [el("button", { class: "link", onclick: () => download(name) }, name), " "]);
+  $("plots").replaceChildren(...plots.map(({ figure }) => figure));
+  withProgress($("plots-progress"), "Loading the plots…", Promise.all(plots.map(({ filled }) => filled)));
+  const raw = of("application/json").map(({ name }) => downloader(name, name));
   $("texts").replaceChildren(
     ...of("text/markdown").map(({ name }) => section(words(name), `/web/reports/${name}`, { report: name })),
-    ...(raw.length ? [el("p", { class: "muted" }, "The numbers behind: ", ...raw)] : []),
+    ...(raw.length ? [el("p", { class: "muted" }, "The numbers behind: ", ...raw.flatMap(({ button }) => [button, " "]))] : []),
+    ...raw.flatMap(({ place }) => [place.progress, place.problem]),
   );
 }
 
-/** Load a picture of the report as the API's other answers are loaded, key included. */
-async function fill(image, name) {
-  try {
+/** Load a picture of the report as the API's other answers are loaded, key included; what happens shows in `place`. */
+async function fill(image, name, place) {
+  const load = async () => {
     image.src = URL.createObjectURL(await inTurn(() => getBlob(`/reports/${name}`)));
-  } catch (problem) {
-    const again = () => {
-      clearProblem($("models-problem"));
-      fill(image, name);
-    };
-    showProblem($("models-problem"), problem, [["Try again", again]]);
-  }
+  };
+  const again = () => attempt(place, `Loading ${name}…`, load);
+  await load().catch((problem) => showProblem(place.problem, problem, [["Try again", again]]));
 }
 
-async function download(name) {
-  try {
+/** A button that loads a file of the report to keep, and the place for what happens. */
+function downloader(name, ...content) {
+  const place = newPlace();
+  const load = async () => {
     const href = URL.createObjectURL(await inTurn(() => getBlob(`/reports/${name}`)));
     el("a", { href, download: name }).click();
     URL.revokeObjectURL(href);
-  } catch (problem) {
-    showProblem($("models-problem"), problem);
-  }
+  };
+  const button = el("button", { class: "link", onclick: () => attempt(place, `Loading ${name}…`, load) }, ...content);
+  return { button, place };
 }
 
 /** A text that is fetched when it is first opened. */
 function section(title, path, { open = false, report = null } = {}) {
-  const place = el("div", { class: "prose" });
-  const details = el("details", { "data-report": report }, el("summary", {}, title), place);
-  details.addEventListener("toggle", async () => {
-    if (!details.open || place.childNodes.length) return;
-    const box = el("div", { class: "problem", role: "alert", hidden: true });
-    const progress = el("div", { class: "progress", hidden: true });
-    details.querySelectorAll(":scope > :is(.problem, .progress)").forEach((old) => old.remove());
-    place.before(box, progress);
-    try {
-      place.replaceChildren(...prose(await withProgress(progress, `Reading ${title}…`, inTurn(() => getText(path)))));
-    } catch (problem) {
-      showProblem(box, problem);
-    }
+  const place = newPlace();
+  const text = el("div", { class: "prose" });
+  const details = el("details", { "data-report": report }, el("summary", {}, title), place.problem, place.progress, text);
+  const read = async () => {
+    const { nodes, filled } = prose(await inTurn(() => getText(path)));
+    text.replaceChildren(...nodes);
+    await withProgress(place.progress, `Loading the pictures of ${title}…`, filled);
+  };
+  details.addEventListener("toggle", () => {
+    if (details.open && !text.childNodes.length) attempt(place, `Reading ${title}…`, read);
   });
   details.open = open;
   return details;
 }
 
-/** Go to a text of the report, or load another file of it. */
-function openReport(name) {
+/** A link to another file of the report: it goes to a text, and loads what is none. */
+function linked(name, content) {
   const details = [...$("texts").children].find((part) => part.dataset.report === name);
   if (!details) {
-    download(name);
-    return;
+    const { button, place } = downloader(name, ...content);
+    return [button, place.progress, place.problem];
   }
-  details.open = true;
-  details.querySelector("summary").focus();
+  const onclick = () => {
+    details.open = true;
+    details.querySelector("summary").focus();
+  };
+  return [el("button", { class: "link", onclick }, ...content)];
 }
 
-/** HTML of the service's Markdown renderer as nodes that fit into this page. */
+/** HTML of the service's Markdown renderer as nodes that fit into this page, and a promise of their pictures. */
 function prose(html) {
   const body = new DOMParser().parseFromString(html, "text/html").body; // inert: nothing loads yet
-  for (const image of body.querySelectorAll("img")) {
+  const filled = [...body.querySelectorAll("img")].map((image) => {
     const name = image.getAttribute("src");
     image.removeAttribute("src");
-    fill(image, name);
-  }
+    const place = newPlace();
+    image.after(place.progress, place.problem);
+    return fill(image, name, place);
+  });
   for (const link of body.querySelectorAll("a")) {
     const name = link.getAttribute("href");
     if (/^([a-z]+:|[/#])/i.test(name)) continue; // leads out of the report
-    link.replaceWith(el("button", { class: "link", onclick: () => openReport(name) }, ...link.childNodes));
+    link.replaceWith(...linked(name, link.childNodes));
   }
   for (const heading of body.querySelectorAll("h1, h2, h3, h4")) {
     const level = Math.min(6, Number(heading.tagName[1]) + 2);
@@ -167,5 +172,5 @@ function prose(html) {
     table.replaceWith(scroll);
     scroll.append(table);
   }
-  return [...body.childNodes];
+  return { nodes: [...body.childNodes], filled: Promise.all(filled) };
 }

@@ -1,27 +1,32 @@
 /** The picture view: a picture comes in, faces are found, one is compared and explained. */
 
-import { artifacts, compare, predict } from "./api.js";
+import { compare, inTime, predict } from "./api.js";
 import { showDifferences } from "./difference.js";
 import { $, announce, show } from "./dom.js";
 import { outline } from "./faces.js";
-import { clearProblem, showProblem, withProgress } from "./feedback.js";
+import { attempt, clearProblem, placeOf, showProblem, withProgress } from "./feedback.js";
 import { artifactName, percent, plural } from "./format.js";
 import { showScatter } from "./scatter.js";
 import { explainFace } from "./sees.js";
 import { listen } from "./sources.js";
+import { artifacts, artifactsAnew, recordsOf, withArtifacts } from "./store.js";
 import { showSummary } from "./summary.js";
-import { showTable } from "./table.js";
+import { showLeftOut, showTable } from "./table.js";
 import { best, bestRecord, RULE } from "./tradeoff.js";
 
-const REPEATS = 15;
+const REPEATS = [15, 3, 1]; // fewer where the service has no time for more
 let current = null; // the picture being worked on
 let running = new AbortController();
 
 export function startPicture() {
+  const again = () => attempt(placeOf("picture"), "Reading the store…", artifacts);
+  artifacts().catch((problem) => showProblem($("picture-problem"), problem, [["Try again", again]])); // at once, not later
+}
+
+/** Whatever the view a picture is given to, the answer is in this one. */
+export function listenForPictures() {
+  const here = () => $("picture").hidden && (location.hash = "picture");
   $("photo").addEventListener("error", () => show($("shown"), false)); // the service will say why
-  $("tradeoff-rule").textContent = `${RULE} Latency is the network alone, measured just now: the median of ${REPEATS} calls, and below it their 10th and 90th percentile. Below the accuracy stands its 95 % interval.`;
-  artifacts().catch((problem) => showProblem($("picture-problem"), problem)); // at once, not later
-  const here = () => $("picture").hidden && (location.hash = "picture"); // whatever the view, the answer is in this one
   listen(
     (blob) => {
       here();
@@ -39,6 +44,7 @@ function restart() {
   running.abort();
   running = new AbortController();
   clearProblem($("picture-problem"));
+  if ($("results").contains(document.activeElement)) document.querySelector(".answer").focus();
   for (const id of ["summary", "results"]) show($(id), false); // they are another face's
   return running.signal;
 }
@@ -52,12 +58,26 @@ async function take(blob, options = {}) {
   show($("shown"));
   for (const id of ["drop", "welcome"]) show($(id), false);
   await guarded(async (signal) => {
-    const { model, precision } = bestRecord(await artifacts());
     const faces = current.options.faces ?? "all";
-    const asked = predict(blob, { model, precision, faces }, signal);
+    const asked = withArtifacts((records) => find(blob, faces, signal, bestFirst(records)));
     current.found = await withProgress($("picture-progress"), "Finding faces…", asked);
     await choose(0, signal);
   });
+}
+
+function bestFirst(records) {
+  const first = bestRecord(records);
+  return [first, ...records.filter((record) => record !== first)];
+}
+
+/** Ask the first artifact that can run. */
+async function find(blob, faces, signal, [{ model, precision }, ...others]) {
+  try {
+    return await predict(blob, { model, precision, faces }, signal);
+  } catch (problem) {
+    if (problem.type !== "artifact-unavailable" || !others.length) throw problem;
+    return find(blob, faces, signal, others);
+  }
 }
 
 /** Compare and explain one of the faces found. */
@@ -69,20 +89,33 @@ async function choose(index, signal) {
   if (focused) $("boxes").querySelector("[aria-pressed=true]").focus();
   $("caption").textContent = captionOf(found);
   const params = { ...options, ...(index ? { face: index } : {}) };
-  const asked = compare(blob, { ...params, repeats: REPEATS }, signal);
-  const [answer, records] = await Promise.all([
-    withProgress($("picture-progress"), "Asking every artifact…", asked),
-    artifacts(),
-  ]);
+  const work = (async () => {
+    const { answer, amount } = await inTime(REPEATS, (repeats) => compare(blob, { ...params, repeats }, signal));
+    return { answer, repeats: amount, records: await recordsOf(answer.artifacts) };
+  })();
+  const { answer, repeats, records } = await withProgress($("picture-progress"), "Asking every artifact…", work);
+  signal.throwIfAborted();
   const chosen = best(answer.artifacts, records);
   const { metrics } = records.find((r) => artifactName(r) === artifactName(chosen));
   showSummary($("summary"), answer, chosen, found.latency_ms, metrics.images);
+  $("tradeoff-rule").textContent = rule(repeats);
   showTable($("artifacts"), answer.artifacts, chosen, records);
+  showLeftOut($("left-out"), answer.left_out);
   showScatter($("scatter"), answer.artifacts, chosen);
   showDifferences($("differences"), $("difference-note"), answer.artifacts);
   show($("results"));
   announce(`${chosen.emotion}, ${percent(chosen.confidence)}, says ${artifactName(chosen)}.`);
-  await explainFace(blob, params, chosen, records, signal);
+  const anew = async (again) => {
+    await artifactsAnew();
+    await choose(index, again);
+  };
+  await explainFace({ blob, params, signal, anew: () => guarded(anew) }, chosen, answer.artifacts);
+}
+
+function rule(repeats) {
+  const calls = repeats > 1 ? `the median of ${repeats} calls, and below it their 10th and 90th percentile` : "one call of each artifact, several of them at once";
+  const fewer = repeats < REPEATS[0] ? ` The service had no time for ${REPEATS[0]} calls of each artifact, so it was asked for ${repeats}.` : "";
+  return `${RULE} Latency is the network alone, measured just now: ${calls}. Below the accuracy stands its 95 % interval.${fewer}`;
 }
 
 function captionOf({ faces, image, model, precision }) {
@@ -101,7 +134,7 @@ async function guarded(work) {
     const whole = ["Take the whole picture as the face", () => take(current.blob, { whole: true, again: true })];
     const again = ["Try again", () => guarded(work)];
     if (problem.type === "no-face") problem.detail = "If it already is a cut-out face, take the whole picture; otherwise come closer, face the camera, look for light.";
-    const busy = ["overloaded", "deadline-passed", "too-many-requests", "upload-timeout", "internal-error", ""].includes(problem.type);
+    const busy = ["overloaded", "deadline-passed", "too-many-requests", "upload-timeout", "internal-error", "unauthorized", "unknown-artifact", ""].includes(problem.type);
     showProblem($("picture-problem"), problem, problem.type === "no-face" ? [whole] : busy ? [again] : []);
   }
 }

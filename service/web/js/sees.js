@@ -1,19 +1,20 @@
 /** What the network sees: the crop, and two artifacts' occlusion maps on one scale. */
 
-import { explain } from "./api.js";
+import { explain, inTime } from "./api.js";
 import { $, el, show } from "./dom.js";
 import { clearProblem, showProblem, withProgress } from "./feedback.js";
 import { artifactName, percent } from "./format.js";
 import { correlation, draw, place } from "./heatmap.js";
 
 const SIDES = [0, 1];
+const GRIDS = [10, 6, 4]; // coarser where the service has no time for finer
 let job = null; // the face being explained
 let drawing = new AbortController(); // the redraw under way
 
-/** Explain a face for the two chosen artifacts, at first the best trade-off's float32 and int8. */
-export async function explainFace(blob, params, chosen, records, signal) {
-  job = { blob, params, signal, known: new Map() };
-  for (const side of SIDES) fillSelect(side, chosen, records);
+/** Explain a face for two of the artifacts, at first the best trade-off's float32 and int8; `face.anew()` compares it again. */
+export async function explainFace(face, chosen, artifacts) {
+  job = { ...face, known: new Map(), grids: GRIDS };
+  for (const side of SIDES) fillSelect(side, chosen, artifacts);
   forget();
   await redraw();
 }
@@ -35,12 +36,12 @@ function forgetMaps() {
   show($("legend"), false);
 }
 
-function fillSelect(side, chosen, records) {
+function fillSelect(side, chosen, artifacts) {
   const select = $(`map-${side}-artifact`);
   const kept = select.value;
-  const names = records.map((r) => `${r.model}/${r.precision}`);
+  const names = artifacts.map((a) => `${a.model}/${a.precision}`);
   const wanted = `${chosen.model}/${side ? "int8" : "float32"}`;
-  select.replaceChildren(...records.map((r) => el("option", { value: `${r.model}/${r.precision}` }, artifactName(r))));
+  select.replaceChildren(...artifacts.map((a, index) => el("option", { value: names[index] }, artifactName(a))));
   select.value = names.includes(kept) ? kept : names.includes(wanted) ? wanted : names[0];
   select.onchange = redraw;
 }
@@ -53,25 +54,28 @@ async function redraw() {
   clearProblem($("sees-problem"));
   forgetMaps();
   try {
-    const work = (async () => {
+    const work = inTime(job.grids, async (grid) => {
       const answers = [];
-      for (const side of SIDES) answers.push(await explained(mine, $(`map-${side}-artifact`).value));
+      for (const side of SIDES) answers.push(await explained(mine, $(`map-${side}-artifact`).value, grid));
       return answers;
-    })();
-    const answers = await withProgress($("sees-progress"), "Hiding one place after another…", work);
-    await render(answers, mine.signal);
+    });
+    const { answer, amount: grid } = await withProgress($("sees-progress"), "Hiding one place after another…", work);
+    await render(answer, mine.signal);
+    job.grids = GRIDS.slice(GRIDS.indexOf(grid));
+    if (grid < GRIDS[0]) $("sees-note").append(` The service had no time to hide ${GRIDS[0]} × ${GRIDS[0]} places, so ${grid} × ${grid} were hidden.`);
   } catch (problem) {
     if (mine.signal.aborted) return;
-    showProblem($("sees-problem"), problem, [["Try again", redraw]]);
+    showProblem($("sees-problem"), problem, [["Try again", problem.type === "unknown-artifact" ? mine.anew : redraw]]);
   }
 }
 
-async function explained({ blob, params, signal, known }, name) {
-  if (!known.has(name)) {
+async function explained({ blob, params, signal, known }, name, grid) {
+  const wanted = `${name} ${grid}`;
+  if (!known.has(wanted)) {
     const [model, precision] = name.split("/");
-    known.set(name, await explain(blob, { ...params, model, precision }, signal));
+    known.set(wanted, await explain(blob, { ...params, model, precision, grid }, signal));
   }
-  return known.get(name);
+  return known.get(wanted);
 }
 
 async function render(answers, signal) {

@@ -1,14 +1,23 @@
 /** Where pictures come from: a file, a drop, the clipboard, an example, the camera. */
 
 import { getText, Problem } from "./api.js";
-import { openCamera, still, stopCamera } from "./camera.js";
+import { OPENING, openCamera, still } from "./camera.js";
 import { $, show } from "./dom.js";
+import { clearProblem, withProgress } from "./feedback.js";
 
-/** Call `give(blob)` with every picture and `fail(problem)` with what went wrong. */
+let underWay = new AbortController(); // an example that loads, or the camera
+
+/** End what is under way: something newer is chosen, or the view is left. */
+export function stopSources() {
+  underWay.abort();
+  underWay = new AbortController();
+  return underWay.signal;
+}
+
+/** Call `take(blob)` with every picture and `fail(problem)` with what went wrong. */
 export function listen(take, fail) {
-  let closeCamera = () => {};
   const give = (blob) => {
-    closeCamera(); // it would hide the picture
+    stopSources();
     take(blob);
   };
   $("file").addEventListener("change", ({ target }) => {
@@ -22,20 +31,22 @@ export function listen(take, fail) {
   });
   for (const button of document.querySelectorAll("[data-example]")) {
     button.addEventListener("click", async () => {
+      const signal = stopSources();
       try {
-        give(await example(button.dataset.example));
+        const asked = example(button.dataset.example, signal);
+        give(await withProgress($("picture-progress"), "Loading the example…", asked));
       } catch (problem) {
-        fail(problem);
+        if (!signal.aborted) fail(problem);
       }
     });
   }
-  closeCamera = listenForCamera(give, fail);
+  listenForCamera(give, fail);
 }
 
-async function example(name) {
-  const response = await fetch(`/web/examples/${name}.jpg`).catch(() => null);
+async function example(name, signal) {
+  const response = await fetch(`/web/examples/${name}.jpg`, { signal }).catch(() => null);
   if (response?.ok) return response.blob();
-  await getText("/livez"); // says what is wrong where the service itself is
+  await getText("/livez", { signal }); // says what is wrong where the service itself is
   throw new Problem("The example did not load", "Reload the page, or choose a picture of your own.");
 }
 
@@ -57,41 +68,36 @@ function listenForDrops(give, fail) {
   });
 }
 
-/** Returns what closes the camera, open or being opened. */
 function listenForCamera(give, fail) {
   const video = $("viewfinder");
-  let opening = 0;
   const turn = (on) => {
+    const focused = $("capture").contains(document.activeElement);
     show($("capture"), on);
     show($("camera"), !on);
+    if (on) $("shoot").focus();
+    else if (focused) $("camera").focus();
     $("capture").parentElement.classList.toggle("capturing", on);
   };
-  const close = () => {
-    opening += 1;
-    stopCamera(video);
-    turn(false);
-  };
   $("camera").addEventListener("click", async () => {
-    const mine = (opening += 1);
+    const signal = stopSources();
+    signal.addEventListener("abort", () => turn(false));
+    const lose = (problem) => {
+      if (signal.aborted) return;
+      stopSources();
+      fail(problem);
+    };
+    clearProblem($("picture-problem")); // that of an earlier try
     try {
-      await openCamera(video);
-      if (mine !== opening) return stopCamera(video); // meanwhile something else was chosen
+      await withProgress($("picture-progress"), OPENING, openCamera(video, signal, lose));
       turn(true);
-      $("shoot").focus();
     } catch (problem) {
-      if (mine === opening) fail(problem);
+      lose(problem);
     }
   });
-  $("cancel").addEventListener("click", () => {
-    close();
-    $("camera").focus();
-  });
+  $("cancel").addEventListener("click", stopSources);
   $("shoot").addEventListener("click", async () => {
+    const { signal } = underWay;
     const picture = await still(video, Infinity);
-    close();
-    $("camera").focus();
-    give(picture);
+    if (!signal.aborted) give(picture); // else it was cancelled, or clicked twice
   });
-  addEventListener("hashchange", close);
-  return close;
 }

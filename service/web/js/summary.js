@@ -25,7 +25,7 @@ export function showSummary(box, answer, chosen, latency, images) {
 
 function agreement(artifacts, emotion) {
   const others = artifacts.filter((a) => a.emotion !== emotion);
-  if (artifacts.length === 1) return "There is one artifact in the store.";
+  if (artifacts.length === 1) return "No other artifact was asked.";
   if (!others.length) return `All ${artifacts.length} artifacts say so.`;
   const said = others.map((a) => `${artifactName(a)}: ${a.emotion}`).join("; ");
   return `${artifacts.length - others.length} of ${artifacts.length} artifacts say so. Otherwise: ${said}.`;

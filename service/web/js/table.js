@@ -1,6 +1,6 @@
 /** The table of artifacts: every number in a column of its own, each column sortable. */
 
-import { announce, bar, el } from "./dom.js";
+import { announce, bar, el, show } from "./dom.js";
 import { artifactName, megabytes, milliseconds, percent } from "./format.js";
 
 const number = (main, ...rest) => el("td", { class: "number" }, main, ...rest);
@@ -32,6 +32,12 @@ export function showTable(table, artifacts, chosen, records) {
     announce(`Sorted by ${column.title}, ${sorted.ascending ? "ascending" : "descending"}.`);
   };
   draw();
+}
+
+/** Say which artifacts have no row, and why. */
+export function showLeftOut(box, leftOut) {
+  box.textContent = leftOut.map(({ artifact, reason }) => `${artifact.replace("/", " ")} cannot run and is left out. ${reason}`).join(" ");
+  show(box, leftOut.length > 0);
 }
 
 const caption = () => el("caption", { class: "visually-hidden" }, "Answers, times, sizes and accuracies of the artifacts; the column heads sort.");

@@ -1,0 +1,146 @@
+"""A request's work on several threads, where several are free."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+
+from service.engine import DeadlineError, Engine, OverloadedError
+
+Work = Sequence[Callable[[], int]]
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    two = Engine(threads=2, max_waiting=10, deadline_seconds=10)
+    yield two
+    two.close()
+
+
+def shared(engine: Engine, work: Work, beside: Callable[[], object] | None = None) -> list[int]:
+    """Run work as a request, beside another one."""
+
+    async def both() -> list[int]:
+        other = asyncio.create_task(engine.run(lambda _: beside())) if beside else None
+        await asyncio.sleep(0)
+        results, _ = await engine.run(lambda _: engine.share(work))
+        if other:
+            await other
+        return results
+
+    return asyncio.run(both())
+
+
+def test_a_free_thread_helps(engine: Engine) -> None:
+    together = threading.Barrier(2, timeout=5)
+
+    def piece(number: int) -> int:
+        if number < 2:
+            together.wait()
+        return number * number
+
+    work = [lambda n=n: piece(n) for n in range(6)]
+    assert shared(engine, work) == [0, 1, 4, 9, 16, 25]
+
+
+def test_where_none_is_free_one_does_it_all(engine: Engine) -> None:
+    release, seen = threading.Event(), set[int]()
+
+    def piece() -> int:
+        seen.add(threading.get_ident())
+        assert engine._pool._work_queue.empty()  # nobody was asked to help
+        return 1
+
+    def last() -> int:
+        release.set()
+        return 2
+
+    work = [*[piece] * 5, last]
+    assert shared(engine, work, beside=lambda: release.wait(10)) == [1] * 5 + [2]
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("error", [ValueError, IndexError])
+def test_an_error_ends_the_rest_and_is_told(engine: Engine, error: type[Exception]) -> None:
+    done: list[int] = []
+
+    def fail() -> int:
+        raise error("no")
+
+    def piece() -> int:
+        time.sleep(0.02)
+        done.append(1)
+        return 1
+
+    with pytest.raises(error, match="no"):
+        shared(engine, [piece, fail, *[piece] * 50])
+    after = len(done)
+    assert after <= 3
+    time.sleep(0.1)
+    assert len(done) == after  # nothing goes on behind the answer
+
+
+def test_a_helper_goes_back_to_whom_comes_meanwhile(engine: Engine) -> None:
+    begun = threading.Barrier(2, timeout=5)
+    order: list[str] = []
+
+    def first() -> int:
+        begun.wait()
+        time.sleep(0.05)
+        return 1
+
+    def piece() -> int:
+        time.sleep(0.02)
+        order.append("piece")
+        return 1
+
+    async def ask() -> None:
+        compared = asyncio.create_task(
+            engine.run(lambda _: engine.share([first, first, *[piece] * 40]))
+        )
+        await asyncio.sleep(0.02)
+        assert not engine.has_free_thread
+        await engine.run(lambda _: order.append("other"))
+        await compared
+        assert engine.has_free_thread
+
+    asyncio.run(ask())
+    assert order.index("other") < 5
+    assert order.count("piece") == 40
+
+
+def test_what_helpers_spend_counts_for_what_one_is_expected_to_take() -> None:
+    """Else more would be let in than can be answered in time, once no thread is free to help."""
+    engine = Engine(threads=2, max_waiting=500, deadline_seconds=1)
+    work = [lambda: time.sleep(0.02)] * 4
+
+    async def ask() -> list[object]:
+        for _ in range(30):  # alone, so with help: 0.04 seconds each
+            await engine.run(lambda _: engine.share(work))
+        burst = [engine.run(lambda _: engine.share(work)) for _ in range(100)]
+        return await asyncio.gather(*burst, return_exceptions=True)
+
+    answers = asyncio.run(ask())
+    engine.close()
+    late = [answer for answer in answers if isinstance(answer, DeadlineError)]
+    assert len(late) <= 3
+    # 0.8 seconds of two threads are 20 times 0.08
+    assert sum(isinstance(answer, OverloadedError) for answer in answers) >= 70
+
+
+def test_an_engine_that_closes_still_finishes() -> None:
+    engine = Engine(threads=2, max_waiting=1, deadline_seconds=10)
+
+    def close_then_share() -> list[int]:
+        closer = threading.Thread(target=engine.close)
+        closer.start()
+        while not engine._pool._shutdown:
+            time.sleep(0.01)
+        return engine.share([lambda: 1, lambda: 2])
+
+    async def ask() -> list[int]:
+        return (await engine.run(lambda _: close_then_share()))[0]
+
+    assert asyncio.run(ask()) == [1, 2]
