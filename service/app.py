@@ -15,7 +15,7 @@ from starlette.middleware.cors import CORSMiddleware
 from service.access import AccessMiddleware
 from service.clients import Clients, CountedOut, guards
 from service.clock import watched_clock
-from service.descriptors import most_connections
+from service.descriptors import descriptors_in_use, most_connections
 from service.drain import hold_sigterm
 from service.grpc_extra import grpc_server
 from service.headers import SecurityHeaders
@@ -72,7 +72,8 @@ def create_app(
         ):
             # For the protocol below the app.
             grpc = settings.grpc_port is not None
-            most = partial(most_connections, settings.max_connections, with_grpc=grpc)
+            in_use = descriptors_in_use()  # by what is loaded by now
+            most = partial(most_connections, settings.max_connections, in_use, with_grpc=grpc)
             yield {"metrics": counted, "most_connections": most}
         await run_in_threadpool(app.state.runtime.close)
         counted.close()

@@ -22,7 +22,7 @@ from emotion import Classifier
 from emotion.errors import ArtifactUnavailableError, EmotionError, UnknownArtifactError
 from emotion.records import ArtifactRecord
 from service.clients import KEY_HEADER, Clients
-from service.descriptors import most_connections
+from service.descriptors import descriptors_in_use, most_connections
 from service.drain import Drain
 from service.engine import Check
 from service.oip import protobuf
@@ -70,7 +70,7 @@ async def served(
     """
     settings = runtime.settings
     most = settings.max_uploads + settings.threads + settings.max_waiting
-    connections = most_connections(settings.max_connections, with_grpc=True)
+    connections = most_connections(settings.max_connections, descriptors_in_use(), with_grpc=True)
     server = grpc.aio.server(
         maximum_concurrent_rpcs=most,
         options=[

@@ -15,6 +15,7 @@ import pytest
 
 from benchmarks.server import free_port, serving
 from emotion.classifier import CHECKOUT_STORE
+from service.descriptors import descriptors_in_use, most_connections
 from tests.clients import eventually, traffic
 from tests.conftest import Server, StartServer
 from tests.observed import entries, events, sample
@@ -286,6 +287,17 @@ def test_too_many_connections_are_refused_aloud_and_the_rest_served(
         lines = events(server, "connections refused")
         assert 1 <= len(lines) <= 20
         assert lines[0]["level"] == "warning"
+
+
+def test_the_descriptors_of_what_is_loaded_are_no_connections() -> None:
+    """Each artifact keeps two; where they were forgotten, the last clients would be cut off."""
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    before = descriptors_in_use()
+    with ExitStack() as files:
+        for _ in range(50):
+            files.enter_context(open(os.devnull, "rb"))  # noqa: PTH123
+        assert descriptors_in_use() == before + 50
+        assert most_connections(10**9, before + 50, with_grpc=False) + before + 50 < most
 
 
 @pytest.mark.parametrize("first", ["http", "grpc"])
