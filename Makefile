@@ -107,7 +107,7 @@ lock-check: .venv/development ## ask the index for each locked version: its hash
 	done
 
 test-long: .venv/development ## the training commands of the pages, with little to do; minutes
-	LONG_TESTS=1 $(bin)/pytest tests/test_training_docs.py
+	LONG_TESTS=1 $(bin)/pytest tests/test_training_docs.py tests/test_extend.py
 
 image-test: .venv/development ## build the image and serve from it; needs root, buildah and debootstrap
 	EMOTION_IMAGE_TEST=1 $(bin)/pytest tests/test_image.py

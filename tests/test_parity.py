@@ -25,7 +25,9 @@ def check(source: Path, classifier: Classifier, monkeypatch: pytest.MonkeyPatch)
     classifier.registry.get("mobilenet", "int8")  # loaded and warmed before we listen
     served = []
     run = Interpreter.run
-    monkeypatch.setattr(Interpreter, "run", lambda self, t: (served.append(t), run(self, t))[1])
+    monkeypatch.setattr(
+        Interpreter, "run", lambda self, t, check=None: (served.append(t), run(self, t))[1]
+    )
     dataset = load_ckplus(source)
     size = classifier.store.record("mobilenet", "int8").input_size
     trained = training_tensors(dataset, size)
