@@ -158,8 +158,8 @@ def main() -> int:
     options = parser.parse_args()
     numbers = options.rounds, options.requests, options.seconds
     busy = load_per_core()
-    settings = {"preload": "mobilenet/int8", "max_waiting": 1000, "max_uploads": 1000}
-    settings |= {"client_requests": 0}
+    limits = {"max_waiting": 1000, "max_uploads": 1000, "client_requests": 0}
+    settings = {"preload": "mobilenet/int8", **limits}
     with tempfile.TemporaryDirectory() as logs, serving(Path(logs) / "log", **settings) as server:
         measured = asyncio.run(measure(server, *numbers))
     print(json.dumps(measured, indent=1))

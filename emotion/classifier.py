@@ -157,19 +157,10 @@ class Classifier:
         if repeats < 1:
             raise ValueError(f"repeats is at least 1, not {repeats}.")
         _one_of("faces", faces, ("largest", "whole"))
-        problems: list[ArtifactUnavailableError] = []
-
-        def leave_out(error: ArtifactUnavailableError) -> None:
-            problems.append(error)
-            if left_out:
-                left_out(error)
-
-        chosen = self.load(models, precisions, leave_out if left_out else None)
+        chosen, missing = self._load(models, precisions, left_out)
         seen = self.look(image, faces=faces, face=face, no_face=no_face, detector=detector)
-        loaded = {artifact.record.name for artifact in chosen}
-        missing = ["/".join(pair) for pair in self.choose(models, precisions)]
-        reasons = zip((m for m in missing if m not in loaded), map(str, problems), strict=True)
-        return Comparison(seen, compared(seen, chosen, repeats, check, share), dict(reasons))
+        reasons = {name: str(error) for name, error in missing.items()}
+        return Comparison(seen, compared(seen, chosen, repeats, check, share), reasons)
 
     def look(
         self,
@@ -210,18 +201,28 @@ class Classifier:
         ``left_out`` is told of each artifact that cannot run, which is then left out, unless
         none can; without it the first one's ArtifactUnavailableError is raised.
         """
-        loaded, problem = [], None
+        loaded, _ = self._load(models, precisions, left_out)
+        return loaded
+
+    def _load(
+        self,
+        models: Sequence[str] | str,
+        precisions: Sequence[str] | str,
+        left_out: LeftOut | None,
+    ) -> tuple[list[LoadedArtifact], dict[str, ArtifactUnavailableError]]:
+        """Load, and tell by name why others cannot run."""
+        loaded, missing = [], {}
         for model, precision in self.choose(models, precisions):
             try:
                 loaded.append(self.registry.get(model, precision))
             except ArtifactUnavailableError as error:
                 if left_out is None:
                     raise
-                problem = error
+                missing[f"{model}/{precision}"] = error
                 left_out(error)
-        if problem and not loaded:
-            raise problem
-        return loaded
+        if missing and not loaded:
+            raise list(missing.values())[-1]
+        return loaded, missing
 
     def choose(
         self, models: Sequence[str] | str, precisions: Sequence[str] | str

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -49,7 +50,7 @@ def compared(
                 times.append(1000 * (time.perf_counter() - start))
         return answer, times
 
-    shown = share([lambda a=artifact: show(a) for artifact in artifacts])  # type: ignore[misc]
+    shown = share([partial(show, artifact) for artifact in artifacts])
     records = [artifact.record for artifact in artifacts]
     exact = {
         record.model: answer

@@ -2,6 +2,7 @@
 
 from functools import cache
 from importlib.resources import files
+from pathlib import PurePath
 
 from fastapi import APIRouter, HTTPException
 from fastapi.responses import Response
@@ -22,10 +23,8 @@ async def file(name: str) -> Response:
 @cache
 def _files() -> dict[str, tuple[bytes, str]]:
     """Return contents and types by name: what is asked for names one of these, never a path."""
-    found = files("fastapi_swagger.resources").iterdir()
     return {
-        part.name: (part.read_bytes(), kind)
-        for part in found
-        for suffix, kind in _TYPES.items()
-        if part.name.endswith(suffix)
+        part.name: (part.read_bytes(), _TYPES[suffix])
+        for part in files("fastapi_swagger.resources").iterdir()
+        if (suffix := PurePath(part.name).suffix) in _TYPES
     }
