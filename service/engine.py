@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from emotion.errors import EmotionError
@@ -29,6 +30,7 @@ class AbandonedError(EmotionError):
     """The client is gone."""
 
 
+AT_ITS_LIMIT = "The service is at its limit: send the request again later."
 _HOPELESS = 0.8  # of the deadline: what would probably take longer is refused instead
 _MEMORY = 0.1  # weight of the last piece of work in what one is expected to take
 _helped: ContextVar[list[float]] = ContextVar("helped")  # seconds of other threads, for this work
@@ -75,14 +77,19 @@ class Engine:
         """Whether a request would be computed at once."""
         return self._admitted + self._helping < self._threads
 
-    def check_room(self) -> None:
-        """Raise OverloadedError where the queue is full, or too long to be worked off in time."""
+    @property
+    def has_room(self) -> bool:
+        """Whether a place in the queue is free, and it can be worked off in time."""
         ahead = self._admitted + 1 - self._threads
         hopeless = ahead > 0 and (
             (ahead / self._threads + 1) * self._expected > _HOPELESS * self._deadline
         )
-        if hopeless or self._admitted >= self._capacity:
-            raise OverloadedError("The service is at its limit: send the request again later.")
+        return not hopeless and self._admitted < self._capacity
+
+    def check_room(self) -> None:
+        """Raise OverloadedError where there is no room."""
+        if not self.has_room:
+            raise OverloadedError(AT_ITS_LIMIT)
 
     async def run(
         self, work: Callable[[Check], T], gone: Callable[[], Awaitable[object]] | None = None
@@ -127,7 +134,8 @@ class Engine:
         loop = asyncio.get_running_loop()
         self._admit(1)
         future = self._pool.submit(copy_context().run, timed)  # its log lines have the request id
-        future.add_done_callback(lambda _: self._release_on(loop, future))
+        # not by a function that knows the future: both would live until garbage is collected
+        future.add_done_callback(partial(self._release_on, loop))
         answer = asyncio.wrap_future(future)
         watcher = asyncio.ensure_future(gone()) if gone else None
         if watcher:
@@ -205,7 +213,7 @@ class Engine:
         with self._lock:
             self._helping += change
 
-    def _release_on(self, loop: asyncio.AbstractEventLoop, future: "Future[T]") -> None:
+    def _release_on(self, loop: asyncio.AbstractEventLoop, done: "Future[T]") -> None:
         if not loop.is_closed():
             loop.call_soon_threadsafe(self._admit, -1)
 

@@ -1,13 +1,16 @@
 """A request's work on several threads, where several are free."""
 
 import asyncio
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
 from service.engine import DeadlineError, Engine, OverloadedError
+from tests.clients import eventually
 
 Work = Sequence[Callable[[], int]]
 
@@ -31,6 +34,28 @@ def shared(engine: Engine, work: Work, beside: Callable[[], object] | None = Non
         return results
 
     return asyncio.run(both())
+
+
+def test_a_result_lives_as_long_as_it_is_used(engine: Engine) -> None:
+    """Not until garbage is collected, which comes late: it may hold pictures."""
+
+    class Result:
+        pass
+
+    def work(check: object) -> Result:
+        time.sleep(0.05)  # or it is done before it is waited for
+        return Result()
+
+    async def used() -> weakref.ref[Result]:
+        result, _ = await engine.run(work)
+        return weakref.ref(result)
+
+    gc.disable()
+    try:
+        left = asyncio.run(used())
+        eventually(lambda: left() is None, seconds=5)
+    finally:
+        gc.enable()
 
 
 def test_a_free_thread_helps(engine: Engine) -> None:
