@@ -9,11 +9,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.metrics import Metrics
 
 ARTIFACTS = "artifacts"  # where a route leaves, in the request's scope, the records it asks
+PROBLEM = "problem"  # and where its answer leaves the name of what was wrong
+INTERNAL_ERROR = "internal-error"  # that of what nobody foresaw
 _log = structlog.get_logger("access")
 
 
 class AccessMiddleware:
-    """Logs each request's method, path, status, duration and the API key's id.
+    """Logs each request's method, path, status, duration, its problem and the API key's id.
 
     No query, no body, no address.
     """
@@ -38,6 +40,9 @@ class AccessMiddleware:
 
         try:
             await self._app(scope, receive, watched)
+        except Exception:
+            scope[PROBLEM] = INTERNAL_ERROR
+            raise
         finally:
             seconds = time.perf_counter() - start
             route = getattr(scope.get("route"), "path", "unmatched")
@@ -49,5 +54,5 @@ class AccessMiddleware:
                 path=scope["path"],
                 status=status,
                 milliseconds=round(1000 * seconds, 2),
-                **({"api_key": key} if (key := scope.get("api_key")) else {}),
+                **{name: scope[name] for name in ("api_key", PROBLEM) if scope.get(name)},
             )

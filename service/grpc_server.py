@@ -21,6 +21,7 @@ from tritonclient.grpc import service_pb2 as pb
 from emotion import Classifier
 from emotion.errors import ArtifactUnavailableError, EmotionError, UnknownArtifactError
 from emotion.records import ArtifactRecord
+from service.access import PROBLEM
 from service.clients import KEY_HEADER, Clients
 from service.descriptors import descriptors_in_use, most_connections
 from service.drain import Drain
@@ -171,6 +172,7 @@ class _Service:
             kind, said = _told(error)
             status = kind.status
             self._runtime.metrics.problem(kind.name)
+            logged[PROBLEM] = kind.name
             await context.abort(_CODES.get(status, StatusCode.INVALID_ARGUMENT), said)
             raise
         finally:

@@ -4,6 +4,7 @@ import io
 import logging
 import os
 import stat
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -52,6 +53,19 @@ class LineHandler(logging.Handler):
 def _loss(lines: int) -> logging.LogRecord:
     text = f"{lines} log lines could not be written"
     return logging.LogRecord(__name__, logging.ERROR, __file__, 0, text, None, None)
+
+
+class Seldom:
+    """Writes at most one warning a second: no line for each of a flood."""
+
+    def __init__(self) -> None:
+        self._last = float("-inf")
+
+    def warn(self, log: Any, event: str, **facts: object) -> None:
+        """Write a warning, or nothing where the last one was a moment ago."""
+        if time.monotonic() - self._last > 1:
+            self._last = time.monotonic()
+            log.warning(event, **facts)
 
 
 def configure_logs(level: str, on_loss: Callable[[], None] = lambda: None) -> None:

@@ -13,9 +13,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from emotion import errors
+from service.access import INTERNAL_ERROR, PROBLEM
 from service.clients import TooManyRequestsError, UnauthorizedError
-from service.engine import AbandonedError, DeadlineError, OverloadedError
+from service.engine import AT_ITS_LIMIT, AbandonedError, DeadlineError, OverloadedError
 from service.headers import secure
+from service.logs import Seldom
 from service.oip.errors import BadInferenceError
 from service.oip.schemas import InferError
 from service.openapi_examples import problem_examples
@@ -32,6 +34,7 @@ MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
 CLIENT_CLOSED_REQUEST = 499  # nginx's code, for the log
 _log = structlog.get_logger()
+_warnings = Seldom()
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ KINDS: dict[type[errors.EmotionError], _Kind] = {
 _BODY_UNREAD = (401, 408, 413, 429)  # perhaps: what follows may not be the next request
 _INVALID = _Kind(422, "invalid-parameter", "A parameter is not valid")
 NOT_SERVED = _Kind(501, "not-served", "No such call")
-INTERNAL = _Kind(500, "internal-error", "The service made a mistake")
+INTERNAL = _Kind(500, INTERNAL_ERROR, "The service made a mistake")
 NAMES = tuple(kind.name for kind in (*KINDS.values(), _INVALID, NOT_SERVED, INTERNAL))
 """Of all problems, but for those of HTTP alone, such as not-found."""
 BUG = "This is a bug: report it with the request id, it is in the service's log."
@@ -148,6 +151,13 @@ async def _on_emotion_error(request: Request, error: Exception) -> JSONResponse:
     return _answer(request, kind, detail, headers)
 
 
+def overloaded(request: Request) -> JSONResponse:
+    """Refuse a request for which there is no room."""
+    _warnings.warn(_log, "overloaded")
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    return _answer(request, KINDS[OverloadedError], AT_ITS_LIMIT, headers)
+
+
 async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 (registered for nothing else)
     details = [f"{e['loc'][-1]}: {e['msg']}" for e in error.errors()]
@@ -177,6 +187,7 @@ def _answer(
     request: Request, kind: _Kind, detail: str, headers: dict[str, str] | None = None
 ) -> JSONResponse:
     request.app.state.metrics.problem(kind.name)
+    request.scope[PROBLEM] = kind.name
     if awaits_leave(request):  # it may never send the body: what comes next would be taken for it
         headers = {**(headers or {}), "Connection": "close"}
     if f"{request.url.path}/".startswith("/v2/"):  # the protocol has its own form of errors

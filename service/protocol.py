@@ -2,7 +2,6 @@
 # ruff: noqa: D102 (the methods are callbacks of asyncio's and httptools')
 
 import asyncio
-import time
 from collections import Counter
 from typing import Any, ClassVar
 
@@ -12,6 +11,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from service.clients import network_of
+from service.logs import Seldom
 from service.problems import refusal_of_connection
 
 MAX_HEAD_BYTES = 64 * 1024
@@ -19,6 +19,7 @@ MAX_PIPELINED = 16  # requests that wait for the answer to the one before
 HEAD_SECONDS = 30
 UNREAD_SECONDS = 30
 _log = structlog.get_logger()
+_warnings = Seldom()
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -29,7 +30,6 @@ class BoundedProtocol(HttpToolsProtocol):
     No offer to speak another protocol is taken up, as servers may do (RFC 9110, 7.8).
     """
 
-    _last_warning: ClassVar[float] = float("-inf")
     _open: ClassVar[Counter[str]] = Counter()  # connections of each client's network
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -129,9 +129,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._warn("connections refused")
 
     def _warn(self, what: str) -> None:
-        if time.monotonic() - BoundedProtocol._last_warning > 1:  # no line for each of a flood
-            BoundedProtocol._last_warning = time.monotonic()
-            _log.warning(what, open=len(self.connections))
+        _warnings.warn(_log, what, open=len(self.connections))
 
     def _await_head(self) -> None:
         self._head_timer = self.loop.call_later(HEAD_SECONDS, self._close_slow)

@@ -45,7 +45,7 @@ async def read_image(request: Request) -> bytes:
         BadUploadError: no image, more than one, or a broken multipart body.
         UnsupportedBodyError: another content type.
         UploadTimeoutError: not complete within the setting ``upload_seconds``.
-        OverloadedError: too many uploads at once, or no room for the work that would follow.
+        OverloadedError: too many uploads at once.
     """
     return await _receive(request, _read_image)
 
@@ -60,15 +60,13 @@ async def _receive(request: Request, read: Callable[[Headers, Body], Awaitable[b
     declared = int(request.headers.get("content-length", "0"))
     stream = request.stream()
     try:
-        runtime.engine.check_room()
         async with runtime.uploads, in_time(runtime.settings.upload_seconds):
             body = _limited(stream, declared, runtime.settings.max_body_bytes)
             return await read(request.headers, body)
     except UploadTimeoutError:
         raise
-    except OverloadedError:  # the cheaper, the better
-        if not _stays_open(request):
-            await linger(request, stream)
+    except OverloadedError:
+        await linger_if_closing(request, stream)
         raise
     except EmotionError:
         await linger(request, stream)
@@ -88,14 +86,14 @@ async def in_time(seconds: float) -> AsyncIterator[None]:
         ) from error
 
 
-def _stays_open(request: Request) -> bool:
-    """Whether the rest of the body is read, and dropped, after the answer.
+async def linger_if_closing(request: Request, stream: Body) -> None:
+    """Linger where the connection ends with the refusal.
 
-    So it is on a connection that goes on.
+    On one that goes on, the body is read and dropped after the answer, which comes the sooner.
     """
     connection = request.headers.get("connection", "").lower()
-    one_dot_one = request.scope["http_version"] == "1.1"
-    return one_dot_one and "close" not in connection
+    if request.scope["http_version"] != "1.1" or "close" in connection:
+        await linger(request, stream)
 
 
 async def _read_all(headers: Headers, body: Body) -> bytes:

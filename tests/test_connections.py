@@ -1,20 +1,24 @@
 """What no HTTP library would send: bytes on a socket to a live service."""
 
 import asyncio
+import hashlib
 import json
 import os
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from operator import itemgetter
 from pathlib import Path
 
 import httpx
 import pytest
 
 from benchmarks.server import ROOT
+from emotion.classifier import CHECKOUT_STORE
 from tests.clients import eventually
 from tests.conftest import Server, StartServer
-from tests.observed import events, sample
+from tests.observed import events, problem_of, sample
 from tests.wire import address_of, converse, post
 
 DROPPED = "emotion_connections_dropped_total"
@@ -148,6 +152,54 @@ def test_a_refusal_waits_for_no_body_and_the_connection_goes_on(
 
     with start_server(max_uploads=1, preload="none") as server:
         asyncio.run(ask())
+
+
+async def heard(server: Server, head: bytes) -> tuple[bytes, float]:
+    """Send a head alone; return that of the answer, and the seconds until it came."""
+    reader, writer = await asyncio.open_connection(*address_of(server))
+    start = time.perf_counter()
+    writer.write(head)
+    try:
+        answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        return answer, time.perf_counter() - start
+    finally:
+        writer.close()
+
+
+def test_a_full_service_looks_at_neither_keys_nor_parameters_nor_bodies(
+    start_server: StartServer, photo: bytes
+) -> None:
+    digest = hashlib.sha256(b"secret").hexdigest()
+    settings = {"threads": 1, "max_waiting": 0, "deadline_seconds": 60, "store": CHECKOUT_STORE}
+    keys = {"api_keys": f"somebody:{digest}", "metrics_open": True}
+    infer = "/v2/models/mobilenet/infer"
+    with start_server(**settings, **keys) as full, ThreadPoolExecutor(1) as beside:
+        long = beside.submit(
+            httpx.post,
+            f"{full.url}/compare?models=vgg16&precisions=float32&repeats=40",
+            content=photo,
+            headers={"X-API-Key": "secret"},
+            timeout=60,
+        )
+        eventually(lambda: sample(full.url, "emotion_admitted_requests") == 1)
+        problem_of(httpx.post(f"{full.url}/predict?model=x", content=photo), 503, "overloaded")
+        error = httpx.post(f"{full.url}{infer}", json={})
+        assert error.status_code == 503
+        assert error.json().keys() == {"error"}
+        assert error.headers["retry-after"] == "1"
+        for header in ("X-None: x", "Expect: 100-continue"):
+            head = post("image/jpeg", 5_000_000, header)
+            answer, waited = min(
+                (asyncio.run(heard(full, head)) for _ in range(3)), key=itemgetter(1)
+            )
+            assert waited < 0.4  # 0.5 is how long a body is waited for
+            assert answer.startswith(b"HTTP/1.1 503")
+            assert (b"connection: close" in answer.lower()) == header.startswith("Expect")
+        closing = post("image/jpeg", 5_000_000, "Connection: close")
+        assert asyncio.run(converse(full, closing, bytes(5_000_000))).startswith(b"HTTP/1.1 503")
+        assert not long.done()
+        assert long.result().status_code == 200
+        assert 0 < len(events(full, "overloaded")) < 9  # not one for each of the nine refusals
 
 
 @pytest.mark.parametrize(

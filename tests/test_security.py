@@ -284,7 +284,7 @@ def test_every_answer_has_the_security_headers(http: httpx.Client, photo: bytes)
     assert "script-src 'self'" in docs
 
 
-def test_a_bug_is_answered_like_everything_else() -> None:
+def test_a_bug_is_answered_like_everything_else(capfd: pytest.CaptureFixture[str]) -> None:
     app = create_app(Settings(preload=("none",)))
 
     @app.get("/bug")
@@ -298,6 +298,9 @@ def test_a_bug_is_answered_like_everything_else() -> None:
 
     answer = asyncio.run(ask())
     problem_of(answer, 500, "internal-error")
+    lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    (line,) = [line for line in lines if line["event"] == "request"]
+    assert (line["status"], line["problem"]) == (500, "internal-error")
     assert SECURE.items() <= dict(answer.headers).items()
     assert "secret" not in answer.text
 

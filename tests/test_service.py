@@ -23,7 +23,7 @@ from emotion.store import ModelStore
 from service.engine import DeadlineError, Engine, OverloadedError
 from tests.clients import cpu_seconds
 from tests.conftest import Server, StartServer, encode
-from tests.observed import problem_of, sample
+from tests.observed import events, problem_of, sample
 from tests.test_decode import BOMBS, bomb, many_chunks, many_scans
 
 STAGES = {"decode", "detect", "preprocess", "queue", "inference", "total"}
@@ -301,6 +301,8 @@ def test_overload_is_refused_at_once_and_passes(start_server: StartServer, photo
             problem_of(response, 503, "overloaded")
             assert int(response.headers["retry-after"]) >= 1
         assert httpx.post(f"{small.url}/predict", content=photo).status_code == 200
+        lines = [line for line in events(small, "request") if line.get("problem") == "overloaded"]
+        assert [line["status"] for line in lines] == [503] * len(refused)
 
 
 def test_a_passed_deadline_is_said(start_server: StartServer, photo: bytes) -> None:

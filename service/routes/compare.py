@@ -15,9 +15,10 @@ from service.queries import FaceQuery
 from service.routes.predict import IMAGE_ERRORS
 from service.runtime import RuntimeDep
 from service.schemas import CompareAnswer
+from service.shedding import SheddingRoute
 from service.upload import REQUEST_BODY, DisconnectedDep, ImageBytes
 
-router = APIRouter(tags=["emotions"])
+router = APIRouter(tags=["emotions"], route_class=SheddingRoute)
 
 
 class CompareQuery(FaceQuery):

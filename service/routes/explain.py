@@ -14,9 +14,10 @@ from service.problems import problem_responses
 from service.queries import ArtifactQuery, FaceQuery
 from service.routes.predict import IMAGE_ERRORS
 from service.runtime import RuntimeDep
+from service.shedding import SheddingRoute
 from service.upload import REQUEST_BODY, DisconnectedDep, ImageBytes
 
-router = APIRouter(tags=["emotions"])
+router = APIRouter(tags=["emotions"], route_class=SheddingRoute)
 
 
 class ExplainQuery(FaceQuery, ArtifactQuery):

@@ -15,6 +15,7 @@ from service.queries import ArtifactQuery, SearchQuery
 from service.runtime import RuntimeDep
 from service.schemas import PredictAnswer
 from service.shadow import Answered
+from service.shedding import SheddingRoute
 from service.upload import (
     REQUEST_BODY,
     BadUploadError,
@@ -25,7 +26,7 @@ from service.upload import (
     UploadTimeoutError,
 )
 
-router = APIRouter(tags=["emotions"])
+router = APIRouter(tags=["emotions"], route_class=SheddingRoute)
 
 IMAGE_ERRORS = (
     BadUploadError,

@@ -14,6 +14,7 @@ from service.oip.messages import HEADER, Message, compose, parse
 from service.oip.model import describe, find, load
 from service.routes.health import readyz
 from service.runtime import RuntimeDep
+from service.shedding import SheddingRoute
 from service.upload import DisconnectedDep, read_body
 
 _ERRORS = {
@@ -145,5 +146,6 @@ for _path, _more in (
         response_model=schemas.InferResponse,
         responses=_errors(*_ERRORS),
         openapi_extra={"requestBody": _BODY},
+        route_class_override=SheddingRoute,
         dependencies=_more,
     )
