@@ -1,19 +1,20 @@
 """Load in two forms: closed, to find what a service can do, and open, to see it under more or less.
 
-Open-loop requests leave at a constant rate whatever the answers do, and each is timed from when it
+Open-loop requests leave when they are due whatever the answers do, and each is timed from when it
 was due: a client that fell behind would otherwise hide what its users wait for.
 """
 
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from benchmarks.wire import Client
+from benchmarks.wire import Client, Reply
 
+Ask = Callable[[int], Awaitable[Reply]]  # sends request number so and so
 ACCEPTED = frozenset({"200", "400", "404", "415", "422"})
 
 
@@ -58,28 +59,41 @@ async def closed_loop(
     return statuses.total() / spent
 
 
-async def open_loop(
-    client: Client,
-    requests: Sequence[bytes],
-    rate: float,
-    seconds: float,
-    resident: Callable[[], int] | None = None,
-) -> tuple[list[Answer], Sampled]:
-    """Send ``rate`` requests a second in turn; read ``resident`` a hundred times meanwhile."""
-    start, sampled, every = time.perf_counter(), Sampled(), max(seconds / 100, 0.05)
+def evenly(rate: float, seconds: float) -> list[float]:
+    """Return when requests are due that come at a constant ``rate``, in seconds from the start."""
+    return [number / rate for number in range(int(seconds * rate))]
 
-    async def send(number: int) -> Answer:
-        due, left = number / rate, time.perf_counter() - start
-        reply = await client.ask(requests[number % len(requests)])
-        waited = time.perf_counter() - start - due
-        return Answer(due, left, waited, reply.status, reply.retry_after)
+
+def at_random(rate: float, seconds: float) -> list[float]:
+    """Return when requests are due that know nothing of each other (Poisson arrivals)."""
+    due = np.random.default_rng(0).uniform(0, seconds, int(seconds * rate))
+    return [float(at) for at in np.sort(due)]
+
+
+def in_turn(client: Client, requests: Sequence[bytes]) -> Ask:
+    """Return what sends one of ``requests`` after the other, and the first again."""
+    return lambda number: client.ask(requests[number % len(requests)])
+
+
+async def open_loop(
+    ask: Ask, due: Sequence[float], resident: Callable[[], int] | None = None
+) -> tuple[list[Answer], Sampled]:
+    """Send each request when it is due; read ``resident`` a hundred times meanwhile."""
+    every = max(max(due, default=0) / 100, 0.05)
+    start, sampled = time.perf_counter(), Sampled()
+
+    async def send(number: int, at: float) -> Answer:
+        left = time.perf_counter() - start
+        reply = await ask(number)
+        waited = time.perf_counter() - start - at
+        return Answer(at, left, waited, reply.status, reply.retry_after)
 
     tasks: list[asyncio.Task[Answer]] = []
-    for number in range(int(seconds * rate)):
-        await asyncio.sleep(max(0.0, start + number / rate - time.perf_counter()))
-        tasks.append(asyncio.create_task(send(number)))
-        if resident and number / rate >= len(sampled.at) * every:
-            sampled.at.append(number / rate)
+    for number, at in enumerate(due):
+        await asyncio.sleep(max(0.0, start + at - time.perf_counter()))
+        tasks.append(asyncio.create_task(send(number, at)))
+        if resident and at >= len(sampled.at) * every:
+            sampled.at.append(at)
             sampled.resident.append(resident())
     return list(await asyncio.gather(*tasks)), sampled
 

@@ -10,15 +10,13 @@ import argparse
 import asyncio
 import sys
 import tempfile
-import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.arrivals import closed_loop
+from benchmarks.arrivals import Ask, at_random, closed_loop, in_turn, open_loop, p99_ms
 from benchmarks.bench import PHOTO
 from benchmarks.offered_plot import plot
 from benchmarks.report import write_report
@@ -28,8 +26,6 @@ from benchmarks.wire import Client, post
 SHARES = (0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5, 2.0)  # of saturation
 WARM_UP = 0.2  # of each load's time
 
-Send = Callable[[], Awaitable[str]]  # a request, to its status or the name of what went wrong
-
 
 @dataclass(frozen=True)
 class Offered:
@@ -37,45 +33,34 @@ class Offered:
 
     share: float  # of saturation
     per_second: float
-    answered_per_second: float
+    answered_per_second: float  # while the load was on
     statuses: dict[str, int]
     p50_ms: float | None
     p95_ms: float | None
     p99_ms: float | None
     max_ms: float | None
-    late_ms: float  # requests left that long after they were due (99 %): the generator's own limit
+    late_ms: float | None  # requests left at most so late (99 %)
 
 
-async def offer(send: Send, share: float, per_second: float, seconds: float) -> Offered:
+async def offer(ask: Ask, share: float, per_second: float, seconds: float) -> Offered:
     """Send requests at random times, ``per_second`` of them on average."""
-    random = np.random.default_rng(0)
-    due = np.cumsum(random.exponential(1 / per_second, int(seconds * per_second)))
-    start = time.perf_counter() + 0.1
-    late, answers = [], []
-
-    async def one(at: float) -> None:
-        late.append(time.perf_counter() - start - at)
-        answers.append((at, await send(), time.perf_counter() - start - at))
-
-    tasks = []
-    for at in due:
-        await asyncio.sleep(max(0.0, start + at - time.perf_counter()))
-        tasks.append(asyncio.create_task(one(at)))
-    await asyncio.gather(*tasks)
-    counted = [(status, took) for at, status, took in answers if at >= WARM_UP * seconds]
-    times = [1000 * took for status, took in counted if status == "200"]
+    begin = WARM_UP * seconds
+    answers, _ = await open_loop(ask, at_random(per_second, seconds))
+    counted = [answer for answer in answers if answer.due >= begin]
+    times = [1000 * answer.seconds for answer in counted if answer.status == "200"]
     quantiles = np.percentile(times, (50, 95, 99, 100)).round(2).tolist() if times else []
     p50, p95, p99, longest = quantiles or (None,) * 4
+    done = sum(a.status == "200" and begin <= a.due + a.seconds <= seconds for a in answers)
     return Offered(
         share=share,
         per_second=round(per_second, 1),
-        answered_per_second=round(len(times) / (seconds * (1 - WARM_UP)), 1),
-        statuses=dict(Counter(status for status, _ in counted)),
+        answered_per_second=round(done / (seconds - begin), 1),
+        statuses=dict(Counter(answer.status for answer in counted)),
         p50_ms=p50,
         p95_ms=p95,
         p99_ms=p99,
         max_ms=longest,
-        late_ms=round(1000 * float(np.percentile(late, 99)), 2),
+        late_ms=p99_ms([answer.left - answer.due for answer in answers]),
     )
 
 
@@ -83,15 +68,11 @@ async def sweep(url: str, seconds: float) -> tuple[float, list[Offered]]:
     """Measure saturation, then every load in turn."""
     request = post("/predict?model=mobilenet&precision=int8", PHOTO)
     async with Client(url) as client:
-
-        async def send() -> str:
-            return (await client.ask(request)).status
-
         await closed_loop(client, [request], seconds / 4)  # all warm
         most = await closed_loop(client, [request], seconds / 2)
-        points = []
+        points, ask = [], in_turn(client, [request])
         for share in SHARES:
-            points.append(await offer(send, share, share * most, seconds))
+            points.append(await offer(ask, share, share * most, seconds))
             print(asdict(points[-1]), flush=True)
     return most, points
 

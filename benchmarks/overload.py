@@ -17,14 +17,23 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.arrivals import Answer, Sampled, closed_loop, open_loop, p99_ms, seconds_of
+from benchmarks.arrivals import (
+    Answer,
+    Sampled,
+    closed_loop,
+    evenly,
+    in_turn,
+    open_loop,
+    p99_ms,
+    seconds_of,
+)
 from benchmarks.server import ROOT, Server, on_cores_of_their_own
 from benchmarks.wire import Client, post
 from emotion.machine import machine
 
 PHOTO = (ROOT / "examples" / "astronaut.jpg").read_bytes()
 DEADLINE_SECONDS = 10.0
-REFUSED_MS, GOODPUT, GROWTH, SLOWER = 50.0, 0.9, 0.05, 1.5
+REFUSED_MS, GOODPUT, GROWTH, SLOWER = 50.0, 0.9, 0.05, 1.2
 
 
 @dataclass(frozen=True)
@@ -84,8 +93,9 @@ async def overload(
         peak = await closed_loop(client, [request], closed)
         before = await seconds_of(client, request, 10)
         rate = share * peak
+        due = evenly(rate, seconds)
         answers, sampled = await open_loop(
-            client, [request], rate, seconds, lambda: server.resident_bytes
+            in_turn(client, [request]), due, lambda: server.resident_bytes
         )
         after = (await seconds_of(client, request, 1))[0]
     return _report(f"{model}/{precision}", seconds, peak, rate, answers, sampled, before, after)

@@ -8,6 +8,7 @@ import httpx
 
 from benchmarks.offered import Offered, offer
 from benchmarks.peers.hosts import Running
+from benchmarks.wire import Reply
 
 CLIENTS, CONNECTIONS = 8, 256
 
@@ -50,10 +51,11 @@ async def latencies(running: Running, share: float, per_second: float, seconds: 
     """Offer a load and return what came of it."""
     async with _client(running) as http:
 
-        async def send() -> str:
+        async def ask(number: int) -> Reply:
             try:
-                return str((await http.post(running.host.path, **running.request())).status_code)
+                answer = await http.post(running.host.path, **running.request())
             except httpx.TransportError as error:
-                return type(error).__name__
+                return Reply(type(error).__name__)
+            return Reply(str(answer.status_code))
 
-        return await offer(send, share, per_second, seconds)
+        return await offer(ask, share, per_second, seconds)
