@@ -106,11 +106,11 @@ lock-check: .venv/development ## ask the index for each locked version: its hash
 		done; \
 	done
 
-test-long: .venv/development ## the training commands of the pages, with little to do; minutes
-	LONG_TESTS=1 $(bin)/pytest tests/test_training_docs.py tests/test_extend.py
+test-long: .venv/development ## the training commands of the pages, with little to do, and those of a Ray cluster; minutes
+	LONG_TESTS=1 $(bin)/pytest tests/test_training_docs.py tests/test_extend.py tests/cluster/test_commands.py
 
-image-test: .venv/development ## build the image and serve from it; needs root, buildah and debootstrap
-	EMOTION_IMAGE_TEST=1 $(bin)/pytest tests/test_image.py
+image-test: .venv/development ## build the images and run the pages' Docker commands; needs root, buildah, debootstrap and Docker
+	EMOTION_IMAGE_TEST=1 $(bin)/pytest tests/test_image.py tests/test_docker.py
 
 clean:
 	rm -rf .venv

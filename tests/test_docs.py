@@ -23,6 +23,7 @@ from docs.generate.blocks import fill, names
 from docs.generate.pages import PAGES as GENERATED
 from docs.generate.pages import generated
 from service.settings import Settings
+from tests import test_docker
 from tests.conftest import ROOT, Server
 from tests.pages import PAGES, Command, blocks, commands
 from training.cli import main as training
@@ -168,6 +169,13 @@ def test_settings_that_a_page_sets_are_taken(command: Command, tmp_path: Path) -
     free = {name: free_port() for name in named if name.endswith("port")}
     with serving(tmp_path / "log.jsonl", **(named | free)):
         pass
+
+
+def test_what_needs_more_than_this_machine_is_run_where_that_is() -> None:
+    """Each Docker command by one test of test_docker.py, Ray's by one of tests/cluster."""
+    docker = those("docker ", "docker") + those("EMOTION_", "docker")
+    assert sorted(c.line for c in docker) == sorted(map(test_docker.line_with, test_docker.PARTS))
+    assert len([c for c in COMMANDS if c.marker == "ray"]) == 4
 
 
 @pytest.mark.parametrize(
