@@ -6,6 +6,7 @@ store or the new one. Files that it no longer names are deleted after that: a re
 manifest may find one missing, but never another's content.
 """
 
+import errno
 import hashlib
 import logging
 import os
@@ -93,7 +94,7 @@ class ModelStore:
         # The path is for the log alone: errors reach clients, who need not know the server's disk.
         path = self.root / record.file
         try:
-            content = path.read_bytes()
+            content = _read_regular(path)
         except OSError as error:
             _log.error("%s: %s: %s", name, path, error.strerror)
             raise ArtifactUnavailableError(f"{name}: {record.file}: {error.strerror}.") from error
@@ -260,10 +261,16 @@ def _replace_all(contents: list[tuple[Path, bytes]]) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def _read_regular(path: Path) -> bytes:
+    if path.exists() and not path.is_file():  # on a pipe, reading could wait for ever
+        raise OSError(errno.EINVAL, "no regular file")
+    return path.read_bytes()
+
+
 def _read_manifest(root: Path) -> Manifest:
     path = root / MANIFEST
     try:
-        text = path.read_bytes()
+        text = _read_regular(path)
     except OSError as error:
         raise StoreError(
             f"No model store: {path}: {error.strerror}. Give a directory with a manifest.json or a "

@@ -39,7 +39,8 @@ def main() -> int:
     except ValidationError as error:
         for problem in error.errors():
             name = f"EMOTION_{problem['loc'][0]}".upper()
-            print(f"error: {name}={problem['input']}: {problem['msg']}", file=sys.stderr)
+            given = "" if name == "EMOTION_API_KEYS" else f"={problem['input']}"  # a key, perhaps
+            print(f"error: {name}{given}: {problem['msg']}", file=sys.stderr)
         return 1
     except EmotionError as error:
         print(f"error: {error}", file=sys.stderr)

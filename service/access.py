@@ -11,6 +11,7 @@ from service.metrics import Metrics
 ARTIFACTS = "artifacts"  # where a route leaves, in the request's scope, the records it asks
 PROBLEM = "problem"  # and where its answer leaves the name of what was wrong
 INTERNAL_ERROR = "internal-error"  # that of what nobody foresaw
+MAX_PATH = 200  # characters of a path in the log
 _log = structlog.get_logger("access")
 
 
@@ -51,7 +52,7 @@ class AccessMiddleware:
             _log.info(
                 "request",
                 method=scope["method"],
-                path=scope["path"],
+                path=scope["path"][:MAX_PATH],
                 status=status,
                 milliseconds=round(1000 * seconds, 2),
                 **{name: scope[name] for name in ("api_key", PROBLEM) if scope.get(name)},

@@ -114,6 +114,7 @@ def configure_logs(level: str, on_loss: Callable[[], None] = lambda: None) -> No
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = True
     logging.getLogger("PIL").setLevel(logging.INFO)  # below that it tells of what is in pictures
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # and this of bytes of bodies
     logging.getLogger("uvicorn.access").disabled = True  # AccessMiddleware's lines replace it
 
 

@@ -33,7 +33,7 @@ from service.upload import (
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
 CLIENT_CLOSED_REQUEST = 499  # nginx's code, for the log
-_log = structlog.get_logger()
+_log = structlog.get_logger(__name__)  # or it would have the name of who warns
 _warnings = Seldom()
 
 

@@ -18,7 +18,7 @@ MAX_HEAD_BYTES = 64 * 1024
 MAX_PIPELINED = 16  # requests that wait for the answer to the one before
 HEAD_SECONDS = 30
 UNREAD_SECONDS = 30
-_log = structlog.get_logger()
+_log = structlog.get_logger(__name__)  # or it would have the name of who warns
 _warnings = Seldom()
 
 

@@ -20,6 +20,7 @@ from service.metrics import Metrics
 
 _log = structlog.get_logger()
 _JITTER = (0.75, 1.25)  # of the pause between two looks
+_PATIENCE = 10  # seconds to wait for another look
 _ATTEMPTS = 5  # where publishers follow each other while their stores are being loaded
 
 Open = Callable[[ModelStore, Classifier | None], Classifier]
@@ -76,8 +77,13 @@ class CurrentStore:
         self.report()
 
     def check(self, *, force: bool = False) -> None:
-        """Switch to the store's state if it changed since the last look, or if ``force``d."""
-        with self._lock:
+        """Switch to the store's state if it changed since the last look, or if ``force``d.
+
+        Another look that does not end, as on a share that does not answer, is not waited for.
+        """
+        if not self._lock.acquire(timeout=_PATIENCE):
+            return
+        try:
             root = self._find()
             new = force or root != self._root or self._watch.changed()
             if not (new or self._again):
@@ -96,6 +102,8 @@ class CurrentStore:
             self._metrics.reloaded("unchanged" if same else "switched")
             _log.info("store read", changed=not same, serving=_versions(self.classifier))
             self.report()
+        finally:
+            self._lock.release()
 
     def _refuse(self, error: Exception, *, new: bool) -> None:
         """Serve on; one line and count for each state, however often it is looked at."""

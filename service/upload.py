@@ -65,8 +65,9 @@ async def _receive(request: Request, read: Callable[[Headers, Body], Awaitable[b
             return await read(request.headers, body)
     except UploadTimeoutError:
         raise
-    except OverloadedError:
-        await linger_if_closing(request, stream)
+    except OverloadedError:  # the cheaper, the better
+        if not goes_on(request):
+            await linger(request, stream)
         raise
     except EmotionError:
         await linger(request, stream)
@@ -86,14 +87,10 @@ async def in_time(seconds: float) -> AsyncIterator[None]:
         ) from error
 
 
-async def linger_if_closing(request: Request, stream: Body) -> None:
-    """Linger where the connection ends with the refusal.
-
-    On one that goes on, the body is read and dropped after the answer, which comes the sooner.
-    """
-    connection = request.headers.get("connection", "").lower()
-    if request.scope["http_version"] != "1.1" or "close" in connection:
-        await linger(request, stream)
+def goes_on(request: Request) -> bool:
+    """Whether the connection outlives the request, so that its body is read to the end."""
+    connection = request.headers.get("connection", "").lower().split(",")
+    return request.scope["http_version"] == "1.1" and "close" not in map(str.strip, connection)
 
 
 async def _read_all(headers: Headers, body: Body) -> bytes:

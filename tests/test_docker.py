@@ -57,7 +57,9 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """An engine that has the images which the project's are built from."""
     for program in ("docker", "dockerd", "debootstrap"):
         if shutil.which(program) is None:
-            pytest.fail(f"{program} is not installed: apt-get install docker.io debootstrap")
+            pytest.fail(
+                f"{program} is not installed: needed are docker.io with Compose 2, debootstrap"
+            )
     place = Path(tempfile.mkdtemp(prefix="docker"))
     places = [f"--{name}={place / name}" for name in ("data-root", "exec-root", "pidfile")]
     with pytest.MonkeyPatch.context() as patch, ExitStack() as clean:

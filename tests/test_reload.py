@@ -4,6 +4,7 @@ import asyncio
 import errno
 import itertools
 import json
+import os
 import shutil
 import signal
 import time
@@ -97,6 +98,11 @@ def break_manifest(root: Path) -> None:
     path.write_bytes(path.read_bytes()[:700])
 
 
+def pipe_for_manifest(root: Path) -> None:
+    os.mkfifo(root / "pipe")
+    (root / "pipe").replace(root / "manifest.json")
+
+
 def older_schema(root: Path) -> None:
     edit_manifest(root, schema_version=0)
 
@@ -130,6 +136,7 @@ def test_an_unusable_store_is_refused_and_the_old_one_serves_on(
     good = versions(store)
     breakages: list[tuple[Callable[[Path], None], str]] = [
         (break_manifest, "is damaged"),
+        (pipe_for_manifest, "no regular file"),
         (older_schema, "has schema version 0, this release reads 1 and 2: publish it again"),
         (no_manifest, "No model store"),
         (damaged_successor, "is damaged (sha256"),

@@ -103,8 +103,12 @@ def test_metrics_can_be_open(start_server: StartServer) -> None:
 def test_keys_that_are_no_keys_are_refused_at_the_start(
     start_server: StartServer, keys: str
 ) -> None:
-    with pytest.raises(RuntimeError, match="error: EMOTION_API_KEYS"), start_server(api_keys=keys):
+    with (
+        pytest.raises(RuntimeError, match="error: EMOTION_API_KEYS: ") as refused,
+        start_server(api_keys=keys),
+    ):
         pass
+    assert not keys.strip(" ,") or keys not in str(refused.value)  # it may be a key itself
 
 
 @pytest.mark.parametrize(

@@ -272,11 +272,16 @@ def test_logs_are_json_without_pictures_or_answers(start_server: StartServer, ph
         response = httpx.post(f"{quiet.url}/predict", files={"image": ("secret-name.jpg", photo)})
         assert response.status_code == 200
         httpx.post(f"{quiet.url}/predict?model=secret-query", content=b"secret-body")
+        form = {"content-type": "multipart/form-data; boundary=B"}
+        assert httpx.post(f"{quiet.url}/predict", content=b"Z", headers=form).status_code == 400
+        httpx.get(f"{quiet.url}/{'x' * 10_000}")
         quiet.stop()
         lines = [line for line in quiet.log.read_text().splitlines() if line.startswith("{")]
         log = [json.loads(line) for line in lines]
     requests = [line for line in log if line["event"] == "request"]
-    assert [line["status"] for line in requests if line["path"] == "/predict"] == [200, 404]
+    assert [line["status"] for line in requests if line["path"] == "/predict"] == [200, 404, 400]
+    assert max(map(len, lines)) < 1000  # however long a path is
+    assert f"got {ord('Z')}" not in quiet.log.read_text()  # by which the parser tells of a body
     assert response.headers["x-request-id"] in {line["request_id"] for line in requests}
     text = quiet.log.read_text()
     assert "secret" not in text
