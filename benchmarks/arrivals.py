@@ -59,13 +59,11 @@ async def closed_loop(
     return statuses.total() / spent
 
 
-def evenly(rate: float, seconds: float) -> list[float]:
-    """Return when requests are due that come at a constant ``rate``, in seconds from the start."""
-    return [number / rate for number in range(int(seconds * rate))]
-
-
 def at_random(rate: float, seconds: float) -> list[float]:
-    """Return when requests are due that know nothing of each other (Poisson arrivals)."""
+    """Return when requests are due that know nothing of each other (Poisson arrivals).
+
+    In seconds from the start, ``rate`` of them a second on average.
+    """
     due = np.random.default_rng(0).uniform(0, seconds, int(seconds * rate))
     return [float(at) for at in np.sort(due)]
 
@@ -96,6 +94,18 @@ async def open_loop(
             sampled.at.append(at)
             sampled.resident.append(resident())
     return list(await asyncio.gather(*tasks)), sampled
+
+
+async def steady_load(
+    client: Client,
+    requests: Sequence[bytes],
+    rate: float,
+    seconds: float,
+    resident: Callable[[], int],
+) -> tuple[list[Answer], Sampled]:
+    """Send ``rate`` requests a second in turn; see ``open_loop``."""
+    due = [number / rate for number in range(int(seconds * rate))]
+    return await open_loop(in_turn(client, requests), due, resident)
 
 
 async def seconds_of(client: Client, request: bytes, times: int) -> list[float]:

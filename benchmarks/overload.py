@@ -17,16 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.arrivals import (
-    Answer,
-    Sampled,
-    closed_loop,
-    evenly,
-    in_turn,
-    open_loop,
-    p99_ms,
-    seconds_of,
-)
+from benchmarks.arrivals import Answer, Sampled, closed_loop, p99_ms, seconds_of, steady_load
 from benchmarks.server import ROOT, Server, on_cores_of_their_own
 from benchmarks.wire import Client, post
 from emotion.machine import machine
@@ -93,9 +84,8 @@ async def overload(
         peak = await closed_loop(client, [request], closed)
         before = await seconds_of(client, request, 10)
         rate = share * peak
-        due = evenly(rate, seconds)
-        answers, sampled = await open_loop(
-            in_turn(client, [request]), due, lambda: server.resident_bytes
+        answers, sampled = await steady_load(
+            client, [request], rate, seconds, lambda: server.resident_bytes
         )
         after = (await seconds_of(client, request, 1))[0]
     return _report(f"{model}/{precision}", seconds, peak, rate, answers, sampled, before, after)

@@ -14,16 +14,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 
-from benchmarks.arrivals import (
-    ACCEPTED,
-    Answer,
-    Sampled,
-    closed_loop,
-    evenly,
-    in_turn,
-    open_loop,
-    p99_ms,
-)
+from benchmarks.arrivals import ACCEPTED, Answer, Sampled, closed_loop, p99_ms, steady_load
 from benchmarks.server import ROOT, Server, serving
 from benchmarks.wire import Client, post
 from emotion.machine import machine
@@ -92,9 +83,8 @@ async def soak(server: Server, share: float, seconds: float, closed: float = 10)
     async with Client(server.url) as client:
         await closed_loop(client, requests, closed / 4)  # all warm
         most = await closed_loop(client, requests, closed)
-        due = evenly(share * most, seconds)
-        answers, sampled = await open_loop(
-            in_turn(client, requests), due, lambda: server.resident_bytes
+        answers, sampled = await steady_load(
+            client, requests, share * most, seconds, lambda: server.resident_bytes
         )
     first, *_, last = _parts(answers, seconds, PARTS)
     slope, error = trend(sampled, since=seconds / PARTS)

@@ -67,3 +67,11 @@ def eventually(holds: Callable[[], object], seconds: float = 30) -> None:
     while not holds():
         assert time.monotonic() < until, "it did not come about"
         time.sleep(0.05)
+
+
+def is_ready(url: str) -> bool:
+    """Whether a service answers there that takes requests."""
+    try:
+        return httpx.get(f"{url}/readyz").status_code == 200
+    except httpx.TransportError:
+        return False

@@ -21,6 +21,7 @@ import httpx
 import pytest
 
 from benchmarks.server import free_port
+from tests.clients import is_ready
 from tests.conftest import ROOT
 from tests.image_builds import INDEX_SETTINGS, debian
 from tests.pages import commands
@@ -143,13 +144,6 @@ def running(line: str, place: Path) -> Iterator[str]:
                 command.wait(120)
             finally:
                 docker("compose", "--profile", "scale", "down", "--volumes", cwd=place)
-
-
-def is_ready(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/readyz").status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 def predict(url: str, photo: bytes, query: str = "", **headers: str) -> httpx.Response:

@@ -14,6 +14,7 @@ import httpx
 import pytest
 import ray
 
+from tests.clients import is_ready
 from tests.conftest import ROOT
 from tests.pages import commands
 
@@ -58,15 +59,8 @@ def test_a_cluster_of_two_nodes_serves(shell: Callable[[str], str], photo: bytes
     shown = shell("RAY_AUTH_MODE=token .venv/bin/ray status")
     assert shown.count("node_") == 2, shown
     until = time.monotonic() + 240
-    while not is_ready():
+    while not is_ready(URL):
         assert time.monotonic() < until, shell("RAY_AUTH_MODE=token .venv/bin/serve status")
         time.sleep(1)
     answer = httpx.post(f"{URL}/predict", files={"image": photo}, timeout=60)
     assert answer.json()["faces"][0]["emotion"] == "happy"
-
-
-def is_ready() -> bool:
-    try:
-        return httpx.get(f"{URL}/readyz", timeout=5).status_code == 200
-    except httpx.TransportError:
-        return False
