@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.conftest import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-MARKERS = ("train", "long", "serve", "docker", "cluster", "ray", "store")
+MARKERS = ("train", "long", "serve", "docker", "kubectl", "ray", "store")
 _BLOCK = re.compile(r"^```(?P<language>\w+)(?: (?P<note>[^\n]*))?\n(?P<text>.*?)^```", re.S | re.M)
 
 

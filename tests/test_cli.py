@@ -105,6 +105,25 @@ def test_with_json_an_error_is_json_too(arguments: tuple[object, ...], kind: str
     assert done.stderr.endswith(f"error: {told['detail']}\n")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("predict",), "Missing argument"),
+        (("predict", PHOTO, "--modle", "mobilenet"), "--modle"),
+        (("show", PHOTO), "No such command 'show'"),
+        (("batch", ROOT, "--out", "faces.txt"), ".parquet"),
+    ],
+)
+def test_with_json_wrong_usage_is_json_too(arguments: tuple[object, ...], said: str) -> None:
+    done = run(*arguments, "--json")
+    assert done.returncode == 2
+    told = json.loads(done.stdout)
+    assert told.keys() == {"error", "detail"}
+    assert told["error"] == "usage"
+    assert said in told["detail"]
+    assert "Usage: emotion" in done.stderr
+
+
 def test_another_face_is_compared(http: httpx.Client, collage: bytes, tmp_path: Path) -> None:
     (tmp_path / "three.png").write_bytes(collage)
     options = ("--models", "mobilenet", "--json")

@@ -26,6 +26,7 @@ from service.settings import Settings
 from tests import test_docker
 from tests.conftest import ROOT, Server
 from tests.pages import PAGES, Command, blocks, commands
+from tests.tools import tool
 from training.cli import main as training
 
 COMMANDS = commands()
@@ -50,7 +51,7 @@ def covered() -> list[Command]:
         *those("EMOTION_", "serve"),
         *those("docker ", "docker"),
         *those("EMOTION_", "docker"),
-        *those("kubectl ", "cluster"),
+        *those("kubectl ", "kubectl"),
         *those(".venv/bin/python -m benchmarks.capacity", ""),
         *those("export ", "", "train", "long", "store", "docker"),
     ]
@@ -202,11 +203,13 @@ def test_docker_commands_are_spelled_right(command: Command) -> None:
     assert (ROOT / "docker-compose.yml").is_file()
 
 
-@pytest.mark.parametrize("command", those("kubectl ", "cluster"), ids=str)
-def test_kubectl_applies_what_there_is(command: Command) -> None:
-    *words, folder = shlex.split(command.line)
-    assert words == ["kubectl", "apply", "-k"]
-    assert (ROOT / folder / "kustomization.yaml").is_file()
+@pytest.mark.parametrize("command", those("kubectl ", "kubectl"), ids=str)
+def test_kubectl_prints_a_deployment(command: Command) -> None:
+    words = [tool("kubectl", "kubernetes-client"), *shlex.split(command.line)[1:]]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    kinds = re.findall(r"^kind: (\w+)$", done.stdout, re.MULTILINE)
+    assert {"Deployment", "InferenceService"} & set(kinds)
 
 
 @pytest.mark.parametrize("command", those(".venv/bin/python -m benchmarks.capacity", ""), ids=str)

@@ -20,8 +20,8 @@ from emotion.cli.predict import predict
 from emotion.errors import EmotionError
 from emotion.printable import printable
 
-EXITS = """Exit status: 0 success; 1 an error, told on standard error (with --json on
-standard output, too); 2 wrong usage;
+EXITS = """Exit status: 0 success; 1 an error and 2 wrong usage, told on standard error (with --json
+on standard output, too);
 3 (batch) finished, but some files failed; 130 interrupted. serve, stopped by Ctrl-C
 or SIGTERM, answers what it has begun and ends with 0; one process, by SIGTERM, with 143."""
 
@@ -57,12 +57,22 @@ def app() -> None:
     """Run the command; an expected error prints its message and ends with status 1."""
     try:
         _typer()
+    except SystemExit as end:
+        # Typer told wrong usage while it handled the exception that says what is wrong.
+        message = getattr(end.__context__, "format_message", None)
+        if message is not None:
+            _tell_json("usage", printable(message()))
+        raise
     except (EmotionError, OSError) as error:
         said = printable(str(error))
         print(f"error: {said}", file=sys.stderr)
-        if "--json" in sys.argv:
-            print(json.dumps({"error": _kind(error), "detail": said}))
+        _tell_json(_kind(error), said)
         sys.exit(1)
+
+
+def _tell_json(kind: str, detail: str) -> None:
+    if "--json" in sys.argv:
+        print(json.dumps({"error": kind, "detail": detail}))
 
 
 def _kind(error: Exception) -> str:
