@@ -21,7 +21,7 @@ from training.predictions import (
     write_predictions,
 )
 from training.protocols import PROTOCOLS
-from training.trials import read_trials
+from training.trials import keep_trial, read_trials
 from training.workspace import TrainedModel, Workspace
 
 pytestmark = pytest.mark.training
@@ -77,7 +77,7 @@ def test_a_killed_crossval_goes_on_in_its_fold(workspace: Workspace, dataset: Fa
 
     store = workspace.root / "store"
     kept = ("trial", "--model", "mobilenet", "--run-dir", workspace.root, "--store", store)
-    for _ in range(2):  # the same title: in the other's place
+    for _ in range(2):  # the same fold: in the other's place
         assert "1 folds of mobilenet" in step(*kept, "--title", "everything at once")
     (trial,) = read_trials(store / "reports")
     assert (trial.recipe["epochs"], trial.folds[1].images) == (3, len(test))
@@ -101,7 +101,7 @@ def finish(model: str, workspace: Workspace, dataset: FaceDataset) -> None:
         epochs=1,
         best_epoch=1,
         seconds=1,
-        machine="",
+        machine="one",
         packages={},
         history=[],
     )
@@ -138,6 +138,43 @@ def test_merging_keeps_the_other_models(
     content = merged.read_bytes()
     assert merge(SUBJECT10, workspace, merged.parent) == ["mobilenet", "vgg16"]
     assert merged.read_bytes() == content
+
+
+def test_folds_run_on_several_days_are_kept_and_merged(
+    workspace: Workspace, dataset: FaceDataset, tmp_path: Path
+) -> None:
+    finish("vgg16", workspace, dataset)
+    reports = tmp_path / "reports"
+    elsewhere = Workspace(tmp_path / "elsewhere")
+    for fold in range(4, SUBJECT10.folds):
+        place = workspace.fold("subject10", fold).root
+        shutil.move(place, elsewhere.fold("subject10", fold).root)
+    log = elsewhere.fold("subject10", 9).log("vgg16")
+    log.write_text(log.read_text().replace('"machine":"one"', '"machine":"another"'))
+
+    keep_trial("as shipped", "vgg16", SUBJECT10, workspace, reports)
+    with pytest.raises(PredictionsError, match=f"vgg16 float32 lacks .* of the {len(dataset)}"):
+        merge(SUBJECT10, workspace, reports, title="as shipped")
+    trial = keep_trial("as shipped", "vgg16", SUBJECT10, elsewhere, reports)
+    assert [trial] == read_trials(reports)
+    assert list(trial.folds) == list(range(SUBJECT10.folds))
+    assert trial.machine == "one; another"
+
+    assert merge(SUBJECT10, workspace, reports, title="as shipped") == ["vgg16"]
+    rows = read_predictions(reports / SUBJECT10.file)
+    assert len(rows) == len(PRECISIONS) * len(dataset)
+    with pytest.raises(PredictionsError, match="no trial 'as shipped' of mobilenet"):
+        merge(SUBJECT10, workspace, reports, ["mobilenet", "vgg16"], "as shipped")
+
+    log = workspace.fold("subject10", 0).log("vgg16")
+    log.write_text(log.read_text().replace('"recipe":{', '"recipe":{"rate":1,'))
+    shutil.rmtree(workspace.fold("subject10", 1).root)
+    shutil.rmtree(workspace.fold("subject10", 2).root)
+    shutil.rmtree(workspace.fold("subject10", 3).root)
+    kept = (reports / trial.predictions).read_bytes()
+    with pytest.raises(PredictionsError, match="with another recipe: give another --title"):
+        keep_trial("as shipped", "vgg16", SUBJECT10, workspace, reports)
+    assert (reports / trial.predictions).read_bytes() == kept
 
 
 def test_merging_refuses_what_is_not_complete(

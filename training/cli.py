@@ -128,12 +128,15 @@ def merge(options: Options) -> None:
 
     protocol = PROTOCOLS[options.protocol]
     reports: Path = options.store / REPORTS
-    models = merge(protocol, _workspace(options), reports, options.models)
+    models = merge(protocol, _workspace(options), reports, options.models, options.title)
     print(f"{reports / protocol.file}: {', '.join(models)}")
 
 
 def trial(options: Options) -> None:
-    """Keep what the finished folds of a run gave in the store's reports, under a title."""
+    """Keep what the finished folds of a run gave in the store's reports, under a title.
+
+    They are added to those of the same title and recipe, so that folds can be run on several days.
+    """
     from training.protocols import PROTOCOLS
     from training.trials import keep_trial
 
@@ -192,7 +195,7 @@ def _parser() -> argparse.ArgumentParser:
         (publish, [model, store, parents.precisions()]),
         (run, [data, ckplus, fer2013, faces, model, recipe, store]),
         (crossval, [model, recipe, data, fer2013, protocol, parents.folds()]),
-        (merge, [protocol, store, parents.models()]),
+        (merge, [protocol, store, parents.models(), parents.from_trial()]),
         (trial, [model, protocol, store, parents.title()]),
         (report, [store]),
         (robustness, [model, data, ckplus, store, parents.frames()]),

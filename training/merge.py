@@ -13,37 +13,39 @@ from training.predictions import (
     write_predictions,
 )
 from training.protocols import Protocol
+from training.trials import kept_rows
 from training.workspace import TrainedModel, Workspace
 
 
 def merge(
-    protocol: Protocol, workspace: Workspace, reports: Path, models: Sequence[str] = ()
+    protocol: Protocol,
+    workspace: Workspace,
+    reports: Path,
+    models: Sequence[str] = (),
+    title: str = "",
 ) -> list[str]:
     """Put the models' predictions into the protocol's file in ``reports``; others' rows stay.
 
     Args:
         protocol: whose folds to collect.
-        workspace: where ``crossval`` ran.
+        workspace: where ``crossval`` ran; has the prepared dataset in any case.
         reports: the store's reports folder.
         models: which; by default all that have a fold there.
+        title: of a trial whose folds to take, kept in ``reports``, instead of the workspace's.
 
     Returns:
         The models that were merged.
 
     Raises:
-        PredictionsError: a fold is missing, folds differ in recipe or data, or an image is
-            missing or there twice. The file is then as it was before.
+        PredictionsError: a fold is missing, folds differ in recipe or data, an image is missing
+            or there twice, or there is no such trial. The file is then as it was before.
     """
     dataset = FaceDataset.load(workspace.dataset)
-    places = [workspace.fold(protocol.name, fold) for fold in range(protocol.folds)]
-    found = {path.parent.name for place in places for path in place.root.glob("*/train.json")}
-    chosen = sorted(models or found)
-    if not chosen:
-        raise PredictionsError(
-            f"{workspace.root} has no finished fold of {protocol.name}: run `python -m training "
-            "crossval` first."
-        )
-    rows = [row for model in chosen for row in _collect(model, protocol, places, dataset)]
+    if title:
+        rows = kept_rows(title, models, protocol, reports)
+    else:
+        rows = _from_workspace(models, protocol, workspace, dataset)
+    chosen = sorted({row.model for row in rows})
     parts = [protocol.split(dataset, fold).test for fold in range(protocol.folds)]
     images = {str(name) for part in parts for name in dataset.names[part]}
     check_complete(rows, images, str(workspace.root))
@@ -56,6 +58,20 @@ def merge(
     reports.mkdir(parents=True, exist_ok=True)
     write_predictions(target, rows)
     return chosen
+
+
+def _from_workspace(
+    models: Sequence[str], protocol: Protocol, workspace: Workspace, dataset: FaceDataset
+) -> list[PredictionRow]:
+    places = [workspace.fold(protocol.name, fold) for fold in range(protocol.folds)]
+    found = {path.parent.name for place in places for path in place.root.glob("*/train.json")}
+    chosen = sorted(models or found)
+    if not chosen:
+        raise PredictionsError(
+            f"{workspace.root} has no finished fold of {protocol.name}: run `python -m training "
+            "crossval` first."
+        )
+    return [row for model in chosen for row in _collect(model, protocol, places, dataset)]
 
 
 def _collect(

@@ -82,6 +82,19 @@ def title() -> argparse.ArgumentParser:
     return options
 
 
+def from_trial() -> argparse.ArgumentParser:
+    """Which trial's folds."""
+    options = argparse.ArgumentParser(add_help=False)
+    options.add_argument(
+        "--trial",
+        dest="title",
+        metavar="TITLE",
+        default="",
+        help="take the folds that `trial` has kept under this title, not the run's",
+    )
+    return options
+
+
 def store() -> argparse.ArgumentParser:
     """Which model store."""
     options = argparse.ArgumentParser(add_help=False)

@@ -1,6 +1,7 @@
 """What was tried on some folds, kept in the store's reports whether it helped or not."""
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -19,6 +20,7 @@ from training.protocols import Protocol
 from training.workspace import TrainedModel, Workspace
 
 FILE = "trials.json"
+_JOINT = "; "  # between machines
 
 
 class TriedFold(BaseModel):
@@ -51,6 +53,12 @@ class Trial(BaseModel):
         slug = re.sub(r"[^a-z0-9]+", "-", self.title.lower())
         return f"trial_{self.model}_{slug}.csv.gz"
 
+    def after(self, before: "Trial") -> "Trial":
+        """Return this trial with the folds and machines of one before, too."""
+        machines = dict.fromkeys((before.machine + _JOINT + self.machine).split(_JOINT))
+        folds = dict(sorted((before.folds | self.folds).items()))
+        return self.model_copy(update={"machine": _JOINT.join(machines), "folds": folds})
+
 
 _TRIALS = TypeAdapter(list[Trial])
 
@@ -64,12 +72,13 @@ def read_trials(reports: Path) -> list[Trial]:
 def keep_trial(
     title: str, model: str, protocol: Protocol, workspace: Workspace, reports: Path
 ) -> Trial:
-    """Keep the finished folds of a run, raw answers and all.
+    """Keep the finished folds of a run, raw answers and all, beside those kept before.
 
-    A trial of the same title and model is replaced.
+    So ten folds need not be run in one go, nor on one machine. A fold that was kept before is
+    replaced.
 
     Raises:
-        PredictionsError: no fold is finished, or folds differ in recipe.
+        PredictionsError: no fold is finished, or folds differ in recipe, those kept included.
     """
     places = {fold: workspace.fold(protocol.name, fold) for fold in range(protocol.folds)}
     done = {f: place for f, place in places.items() if place.predictions(model).is_file()}
@@ -85,17 +94,50 @@ def keep_trial(
         protocol=protocol.name,
         date=datetime.now(UTC).date().isoformat(),
         git_commit=logs[0].run.git_commit,
-        machine=logs[0].machine,
+        machine=_JOINT.join(dict.fromkeys(log.machine for log in logs)),
         recipe=logs[0].run.recipe,
         folds={
             fold: _tried(answers[fold], log.seconds) for fold, log in zip(done, logs, strict=True)
         },
     )
-    others = [t for t in read_trials(reports) if (t.title, t.model) != (title, model)]
+    rows = list(chain.from_iterable(answers.values()))
+    kept = read_trials(reports)
+    others = [t for t in kept if (t.title, t.model) != (title, model)]
+    for before in kept:
+        if before not in others:
+            rows += _beside(before, trial, reports)
+            trial = trial.after(before)
     reports.mkdir(parents=True, exist_ok=True)
-    write_predictions(reports / trial.predictions, chain.from_iterable(answers.values()))
+    write_predictions(reports / trial.predictions, rows)
     (reports / FILE).write_bytes(_TRIALS.dump_json([*others, trial], indent=1) + b"\n")
     return trial
+
+
+def kept_rows(
+    title: str, models: Sequence[str], protocol: Protocol, reports: Path
+) -> list[PredictionRow]:
+    """Return the raw answers of ``models``, by default of all, that were kept under a title.
+
+    Raises:
+        PredictionsError: there are none of a model, or at all.
+    """
+    known = [t for t in read_trials(reports) if (t.title, t.protocol) == (title, protocol.name)]
+    trials = [t for t in known if not models or t.model in models]
+    missing = set(models) - {trial.model for trial in trials}
+    if missing or not trials:
+        of = f" of {min(missing)}" if missing else ""
+        raise PredictionsError(f"{reports / FILE} has no trial '{title}'{of} by {protocol.name}.")
+    return [row for trial in trials for row in read_predictions(reports / trial.predictions)]
+
+
+def _beside(before: Trial, now: Trial, reports: Path) -> list[PredictionRow]:
+    """Return the answers of the folds that only the trial before has."""
+    if (before.recipe, before.protocol) != (now.recipe, now.protocol):
+        raise PredictionsError(
+            f"'{now.title}' was kept for {now.model} with another recipe: give another --title."
+        )
+    rows = read_predictions(reports / before.predictions)
+    return [row for row in rows if row.fold not in now.folds]
 
 
 def _tried(rows: list[PredictionRow], seconds: float) -> TriedFold:
