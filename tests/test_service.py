@@ -7,6 +7,8 @@ import io
 import json
 import re
 import signal
+import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -22,7 +24,7 @@ from emotion import EMOTIONS, Classifier
 from emotion.store import ModelStore
 from service.engine import DeadlineError, Engine, OverloadedError
 from tests.clients import cpu_seconds
-from tests.conftest import Server, StartServer, encode
+from tests.conftest import ROOT, Server, StartServer, encode
 from tests.observed import events, problem_of, sample
 from tests.test_decode import BOMBS, bomb, many_chunks, many_scans
 
@@ -466,6 +468,21 @@ def test_lazy_loading_and_several_workers(start_server: StartServer, photo: byte
         assert httpx.post(f"{lazy.url}/predict", content=photo).status_code == 200
         (loaded,) = httpx.get(f"{lazy.url}/readyz").json()["artifacts"]
         assert loaded.startswith("mobilenet/int8@")
+
+
+def test_garbage_is_collected_once_the_service_has_started() -> None:
+    code = """
+import gc
+from starlette.testclient import TestClient
+import service.__main__, service.app
+while_starting = gc.isenabled()
+with TestClient(service.app.create_app()):
+    started = gc.isenabled()
+print(while_starting, started, gc.get_freeze_count() > 10_000)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "False True True"
 
 
 def test_sigterm_lets_accepted_requests_finish(start_server: StartServer, photo: bytes) -> None:
