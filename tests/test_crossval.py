@@ -21,6 +21,7 @@ from training.predictions import (
     write_predictions,
 )
 from training.protocols import PROTOCOLS
+from training.sizes import InputSizes
 from training.trials import keep_trial, read_trials
 from training.workspace import TrainedModel, Workspace
 
@@ -175,6 +176,33 @@ def test_folds_run_on_several_days_are_kept_and_merged(
     with pytest.raises(PredictionsError, match="with another recipe: give another --title"):
         keep_trial("as shipped", "vgg16", SUBJECT10, workspace, reports)
     assert (reports / trial.predictions).read_bytes() == kept
+
+
+def test_sizes_are_compared_where_nothing_else_differs(
+    workspace: Workspace, dataset: FaceDataset, tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    command = ("sizes", "--model", "mobilenet", "--store", store)
+    assert "no two trials of mobilenet" in failure(*command)
+    finish("mobilenet", workspace, dataset)
+    log = workspace.fold("subject10", 0).log("mobilenet")
+    for fold in range(1, SUBJECT10.folds):
+        shutil.rmtree(workspace.fold("subject10", fold).root)
+    kept = json.loads(log.read_text())
+    for size, rate in ((32, 1e-3), (64, 1e-3), (48, 1e-4)):
+        kept["run"]["recipe"] = {"model": "mobilenet", "input_size": size, "rate": rate}
+        log.write_text(json.dumps(kept))
+        keep_trial(f"input of {size}", "mobilenet", SUBJECT10, workspace, store / "reports")
+
+    step(*command)
+    path = store / "reports" / "input_sizes_mobilenet.json"
+    found = InputSizes.model_validate_json(path.read_text())
+    assert found.folds == [0]
+    assert [s.size for s in found.sizes] == [32, 64]
+    small, large = found.sizes
+    assert small.accuracy == dict.fromkeys(PRECISIONS, 1)
+    assert all(large.p50_ms[p] > 1.5 * small.p50_ms[p] for p in PRECISIONS)
+    assert path.with_suffix(".png").stat().st_size > 10_000
 
 
 def test_merging_refuses_what_is_not_complete(

@@ -153,6 +153,14 @@ def report(options: Options) -> None:
     print(report(options.store))
 
 
+def sizes(options: Options) -> None:
+    """Put kept trials of several --input-size beside their latency, and draw them."""
+    from training.sizes import input_sizes
+
+    path = input_sizes(options.model, options.store / REPORTS)
+    print(path.read_text())
+
+
 def robustness(options: Options) -> None:
     """Measure the store's artifacts on pictures as a camera makes them, detector included."""
     from training.robustness import robustness
@@ -198,6 +206,7 @@ def _parser() -> argparse.ArgumentParser:
         (merge, [protocol, store, parents.models(), parents.from_trial()]),
         (trial, [model, protocol, store, parents.title()]),
         (report, [store]),
+        (sizes, [model, store]),
         (robustness, [model, data, ckplus, store, parents.frames()]),
         (detector, [data, ckplus, store]),
         (latency, [store]),

@@ -1,6 +1,6 @@
 """Scores to figures. The same scores give the same bytes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -11,7 +11,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, NullLocator, PercentFormatter
 
 from emotion.labels import EMOTIONS
-from emotion.records import PRECISIONS, ArtifactRecord
+from emotion.records import PRECISIONS, ArtifactRecord, Precision
 from training.scores import ArtifactScores
 
 COLOURS = {"mobilenet": "#0072b2", "resnet50": "#d55e00", "vgg16": "#009e73"}  # Okabe and Ito
@@ -104,6 +104,34 @@ def plot_tradeoff(
     figure.suptitle(title, fontsize=11)
     points = [(c.lines[0], str(c.get_label())) for c in left.containers]  # without their bars
     figure.legend(*zip(*points, strict=True), loc="outside right center", fontsize=9, frameon=False)
+    _save(figure, path)
+
+
+def plot_input_sizes(
+    curves: Mapping[Precision, Sequence[tuple[int, float, float]]], title: str, path: Path
+) -> None:
+    """Accuracy over latency, a curve a precision; each point is (size, median in ms, accuracy)."""
+    figure = Figure(figsize=(6.4, 4), layout="constrained")
+    axes = figure.subplots()
+    for precision, points in curves.items():
+        sizes, latencies, accuracies = zip(*points, strict=True)
+        axes.plot(
+            latencies,
+            accuracies,
+            marker=MARKERS[precision],
+            markersize=MARKER_SIZES[precision],
+            label=precision,
+        )
+        if precision == "float32":  # float16 lies on it, and int8's order is the same
+            for size, latency, accuracy in zip(sizes, latencies, accuracies, strict=True):
+                axes.annotate(str(size), (latency, accuracy), (4, -14), textcoords="offset points")
+    axes.set_xlabel("median latency, ms (one thread)")
+    axes.set_ylabel("accuracy")
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
+    axes.grid(color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.legend(frameon=False)
+    figure.suptitle(title, fontsize=11)
     _save(figure, path)
 
 

@@ -53,6 +53,11 @@ class Trial(BaseModel):
         slug = re.sub(r"[^a-z0-9]+", "-", self.title.lower())
         return f"trial_{self.model}_{slug}.csv.gz"
 
+    def accuracy(self, precision: Precision) -> float:
+        """Return the share of right answers over all its folds' images, 0..1."""
+        right = sum(fold.right[precision] for fold in self.folds.values())
+        return right / sum(fold.images for fold in self.folds.values())
+
     def after(self, before: "Trial") -> "Trial":
         """Return this trial with the folds and machines of one before, too."""
         machines = dict.fromkeys((before.machine + _JOINT + self.machine).split(_JOINT))

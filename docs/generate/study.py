@@ -7,11 +7,13 @@ import numpy as np
 from docs.generate.layer import Layer, first_convolution
 from docs.generate.parts import parts
 from emotion.classifier import CHECKOUT_STORE
+from emotion.records import PRECISIONS
 from emotion.store import REPORTS, ModelStore
 from training import tables
 from training.predictions import read_predictions
 from training.protocols import PROTOCOLS
 from training.scores import ArtifactScores, read_scores
+from training.sizes import InputSizes
 from training.study import STUDY_ACCURACY
 from training.trials import Trial, read_trials
 
@@ -153,6 +155,28 @@ def tried() -> str:
     return tables.markdown_table(head, map(_trial_row, read_trials(_FOLDER)))
 
 
+def input_sizes() -> str:
+    """What is kept of each backbone over the size of its input."""
+    parts = []
+    for path in sorted(_FOLDER.glob("input_sizes_*.json")):
+        found = InputSizes.model_validate_json(path.read_bytes())
+        head = ("input", "images", *(f"{p}, accuracy and ms" for p in PRECISIONS))
+        rows = (
+            (
+                f"{s.size}x{s.size}",
+                str(s.images),
+                *(f"{s.accuracy[p]:.1%}, {s.p50_ms[p]:.2f}" for p in PRECISIONS),
+            )
+            for s in found.sizes
+        )
+        parts.append(
+            f"{found.model}, folds {', '.join(map(str, found.folds))}; medians on {found.machine}, "
+            f"{found.date}.\n\n{tables.markdown_table(head, rows)}\n"
+            f"![Accuracy against latency](../model_store/{REPORTS}/{path.stem}.png)"
+        )
+    return "\n\n".join(parts)
+
+
 BLOCKS = {
     "the study": the_study,
     "held out": held_out,
@@ -162,6 +186,7 @@ BLOCKS = {
     "contents": contents,
     "per class": per_class,
     "tried": tried,
+    "input sizes": input_sizes,
     "layer": layer,
 }
 
@@ -175,10 +200,7 @@ def _scores(protocol: str) -> list[ArtifactScores]:
 
 def _trial_row(trial: Trial) -> tuple[str, ...]:
     images = sum(fold.images for fold in trial.folds.values())
-    shares = (
-        sum(fold.right[precision] for fold in trial.folds.values()) / images
-        for precision in ("float32", "int8")
-    )
+    shares = trial.accuracy("float32"), trial.accuracy("int8")
     merged = [
         row.predicted == row.label
         for row in read_predictions(_FOLDER / PROTOCOLS[trial.protocol].file)
