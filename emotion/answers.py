@@ -39,6 +39,7 @@ def compare_answer(comparison: Comparison, more: Mapping[str, float]) -> dict[st
     return {
         **_image(image),
         "box": _box(image.faces[0], image),
+        "repeats": comparison.repeats,
         "artifacts": [_compared(artifact) for artifact in comparison.artifacts],
         "models": _models(comparison.artifacts),
         "left_out": [

@@ -126,6 +126,7 @@ class Classifier:
         precisions: Sequence[str] | str = (),
         *,
         repeats: int = 1,
+        until: float | None = None,
         faces: Literal["largest", "whole"] = "largest",
         face: int = 0,
         no_face: NoFace = "error",
@@ -141,6 +142,8 @@ class Classifier:
             models: backbones to compare, or the name of one; none means all of the store's.
             precisions: precisions to compare, or one; none means all.
             repeats: timed calls of each artifact, of which the median is reported.
+            until: by ``time.perf_counter()``, when it should be done: there are fewer repeats where
+                they would take longer, one at least.
             faces: as for ``predict``.
             face: another face than the largest: its place in the answer to faces="all".
             no_face: as for ``predict``.
@@ -160,7 +163,8 @@ class Classifier:
         chosen, missing = self._load(models, precisions, left_out)
         seen = self.look(image, faces=faces, face=face, no_face=no_face, detector=detector)
         reasons = {name: str(error) for name, error in missing.items()}
-        return Comparison(seen, compared(seen, chosen, repeats, check, share), reasons)
+        rows, made = compared(seen, chosen, repeats, until, check, share)
+        return Comparison(seen, rows, made, reasons)
 
     def look(
         self,

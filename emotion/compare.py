@@ -33,24 +33,36 @@ def compared(
     seen: ImageFaces,
     artifacts: Sequence[LoadedArtifact],
     repeats: int,
+    until: float | None,
     check: Callable[[], object] | None,
     share: Share,
-) -> tuple[ComparedArtifact, ...]:
-    """Show the first face to every artifact, ``repeats`` times; see ``Classifier.compare``."""
+) -> tuple[tuple[ComparedArtifact, ...], int]:
+    """Show the first face to every artifact, ``repeats`` times; see ``Classifier.compare``.
 
-    def show(artifact: LoadedArtifact) -> tuple[Probabilities, list[float]]:
+    Returns:
+        The artifacts, and how often each was run.
+    """
+
+    def show(artifact: LoadedArtifact, times: int) -> tuple[Probabilities, list[float]]:
         tensors = face_tensors(seen.pixels, artifact.record.input_size)
-        times = []
+        taken = []
         with observer.get()("inference", artifact.record.name):
-            for _ in range(repeats):
+            for _ in range(times):
                 if check:
                     check()
                 start = time.perf_counter()
                 answer = artifact.run(tensors)[0]
-                times.append(1000 * (time.perf_counter() - start))
-        return answer, times
+                taken.append(1000 * (time.perf_counter() - start))
+        return answer, taken
 
-    shown = share([partial(show, artifact) for artifact in artifacts])
+    shown = share([partial(show, artifact, 1) for artifact in artifacts])
+    more = repeats - 1
+    if more and until is not None:
+        once = sum(taken[0] for _, taken in shown) / 1000
+        more = max(0, min(more, int((until - time.perf_counter()) / once)))
+    if more:
+        for artifact, (_, taken) in zip(artifacts, shown, strict=True):
+            taken += show(artifact, more)[1]
     records = [artifact.record for artifact in artifacts]
     exact = {
         record.model: answer
@@ -66,4 +78,4 @@ def compared(
         low, middle, high = np.percentile(times, (10, 50, 90)).tolist()
         answered = FacePrediction(seen.faces[0], answer)
         rows.append(ComparedArtifact(record, answered, middle, (low, high), agrees, difference))
-    return tuple(rows)
+    return tuple(rows), 1 + more

@@ -4,9 +4,17 @@ Every message says what was wrong and what to do about it. Nothing here knows HT
 table in the service maps these classes to status codes.
 """
 
+import re
+
 
 class EmotionError(Exception):
     """Base of every error this library raises on purpose."""
+
+
+def name_of(error: Exception) -> str:
+    """Name an error as the service's problem types are named: ``no-face`` for NoFaceError."""
+    words = re.findall(r"[A-Z][a-z0-9]+|[A-Z]+", type(error).__name__.removesuffix("Error"))
+    return "-".join(words).lower()
 
 
 class UnreadableImageError(EmotionError):

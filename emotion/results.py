@@ -53,6 +53,11 @@ class Prediction:
         """The first (largest) face's emotion."""
         return self.faces[0].emotion
 
+    @property
+    def confidence(self) -> float:
+        """Its probability, 0..1."""
+        return self.faces[0].confidence
+
 
 @dataclass(frozen=True)
 class ComparedArtifact:
@@ -72,4 +77,5 @@ class Comparison:
 
     image: ImageFaces
     artifacts: tuple[ComparedArtifact, ...]
+    repeats: int  # calls of each artifact that were made
     left_out: dict[str, str] = field(default_factory=dict)  # by name, why it cannot run

@@ -17,6 +17,7 @@ from emotion.errors import EmotionError
 from emotion.remote import open_store
 from service.grpc_extra import grpc_server
 from service.logs import configure_logs
+from service.ports import check_port
 from service.protocol import BoundedProtocol
 from service.runtime import finder_of, to_preload
 from service.settings import Settings, check_names
@@ -37,8 +38,10 @@ def main() -> int:
         store = open_store(settings.store, settings.channel, settings.cache_dir)
         to_preload(store, settings.preload)
         shadow_pair(settings, store)
+        check_port("EMOTION_PORT", settings.host, settings.port)
         if settings.grpc_port is not None:
-            grpc_server().check_port(settings.host, settings.grpc_port)
+            grpc_server()
+            check_port("EMOTION_GRPC_PORT", settings.host, settings.grpc_port)
         Detectors(store, finder_of(settings)).look_for(settings.detector)
     except ValidationError as error:
         for problem in error.errors():

@@ -144,8 +144,8 @@ class Engine:
             result = await asyncio.wait_for(answer, self._deadline)
         except TimeoutError as error:
             raise DeadlineError(
-                f"No answer within {self._deadline:g} seconds: send a smaller picture, or send it "
-                "again later."
+                f"No answer within {self._deadline:g} seconds: ask for less (a smaller picture, "
+                "fewer artifacts, a coarser grid), or send it again later."
             ) from error
         except asyncio.CancelledError:
             if watcher and watcher.done():

@@ -1,7 +1,6 @@
 """The Open Inference Protocol over gRPC: other wires, the same answers, limits and counts."""
 
 import asyncio
-import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
@@ -56,10 +55,6 @@ _asked: ContextVar[list[ArtifactRecord]] = ContextVar("asked")  # by this call: 
 _log = structlog.get_logger("access")
 
 
-class PortTakenError(EmotionError):
-    """The port for gRPC cannot be bound."""
-
-
 @asynccontextmanager
 async def served(
     runtime: Runtime, clients: Clients, drain: Drain, version: str
@@ -103,18 +98,6 @@ async def _stop(server: Any, closing: asyncio.Event, grace_seconds: float) -> No
     """Wait for ``closing``: HTTP and gRPC finish beside each other, not one after the other."""
     await closing.wait()
     await server.stop(grace_seconds)
-
-
-def check_port(host: str, port: int) -> None:
-    """Raise PortTakenError now, where nobody could bind the port: gRPC's own error is a traceback.
-
-    Workers will share it, but not with whom has it before them.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        socket.create_server((host, port), family=family).close()
-    except OSError as error:
-        raise PortTakenError(f"EMOTION_GRPC_PORT={port}: {error.strerror}.") from error
 
 
 class _NotServedError(Exception):

@@ -73,6 +73,10 @@ KINDS: dict[type[errors.EmotionError], _Kind] = {
     OverloadedError: _Kind(503, "overloaded", "Too many requests at once"),
     DeadlineError: _Kind(504, "deadline-passed", "No answer in time"),
 }
+_COME_BACK = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+_RETRY_AFTER = {
+    "Retry-After": {"description": "seconds to wait for", "schema": {"type": "integer"}}
+}
 _BODY_UNREAD = (401, 408, 413, 429)  # perhaps: what follows may not be the next request
 _INVALID = _Kind(422, "invalid-parameter", "A parameter is not valid")
 NOT_SERVED = _Kind(501, "not-served", "No such call")
@@ -100,6 +104,7 @@ def problem_responses(*kinds: type[errors.EmotionError]) -> dict[int | str, dict
         titles = {kind.name: kind.title for kind in described if kind.status == status}
         responses[status] = {
             "description": " ".join(f"`{name}`: {title}." for name, title in titles.items()),
+            **({"headers": _RETRY_AFTER} if status in _COME_BACK else {}),
             "content": {
                 MEDIA_TYPE: {
                     "schema": {"$ref": "#/components/schemas/Problem"},
@@ -142,7 +147,7 @@ def explained(error: Exception) -> tuple[_Kind, str]:
 async def _on_emotion_error(request: Request, error: Exception) -> JSONResponse:
     kind, detail = explained(error)
     headers = {}
-    if kind.status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+    if kind.status in _COME_BACK:
         headers["Retry-After"] = str(getattr(error, "retry_after", RETRY_AFTER_SECONDS))
     if kind.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
@@ -160,16 +165,24 @@ def overloaded(request: Request) -> JSONResponse:
 
 async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 (registered for nothing else)
-    details = [f"{e['loc'][-1]}: {e['msg']}" for e in error.errors()]
+    details = [f"{e['loc'][-1]}: {_wrong(e)}" for e in error.errors()]
     return _answer(request, _INVALID, "; ".join(details) + ".")
+
+
+def _wrong(error: dict[str, Any]) -> str:
+    if error["type"] == "extra_forbidden":
+        return "there is no such parameter, see /docs for those there are"
+    return str(error["msg"]).removeprefix("Value error, ")
 
 
 async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 (registered for nothing else)
     title = HTTPStatus(error.status_code).phrase
     kind = _Kind(error.status_code, title.lower().replace(" ", "-"), title)
-    detail = f"{request.method} {request.url.path}: {title}. See /docs for what is served."
-    return _answer(request, kind, detail, dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    allowed = f" It takes {headers['Allow']}." if "Allow" in headers else ""
+    detail = f"{request.method} {request.url.path}: {title}.{allowed} See /docs for what is served."
+    return _answer(request, kind, detail, headers)
 
 
 async def _on_disconnect(request: Request, error: Exception) -> Response:

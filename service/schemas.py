@@ -128,6 +128,9 @@ class CompareAnswer(BaseModel):
     image: ImageSize
     detector: str | None = Field(description="null where none ran")
     box: Box | None
+    repeats: int = Field(
+        description="timed calls of each artifact: fewer than asked for where time was short"
+    )
     artifacts: list[ArtifactAnswer]
     models: dict[str, ModelAgreement] = Field(description="those whose float32 was compared")
     left_out: list[LeftOut] = Field(description="artifacts that were wanted and cannot run")

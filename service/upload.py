@@ -159,6 +159,12 @@ async def _from_form(headers: Headers, body: Body) -> bytes:
         raise BadUploadError(f"The multipart body cannot be read: {error.message}") from error
     try:
         images = [value for name in FIELDS for value in form.getlist(name)]
+        others = [name for name in form if name not in FIELDS]
+        if images and others:
+            raise BadUploadError(
+                f"Nothing reads the form's field {others[0][:100]!r}: parameters go in the query, "
+                "as in /predict?model=resnet50&precision=int8."
+            )
         if len(images) != 1:
             names = ", ".join(form.keys())[:100] or "none"
             raise BadUploadError(

@@ -31,8 +31,7 @@ def test_every_artifact_is_shown_side_by_side(
         shown = [float(cell) for cell in cells[5:]]
         probabilities = [100 * p for p in artifact["probabilities"].values()]
         assert shown == pytest.approx(probabilities, abs=0.051)
-    latencies = {f"{a['model']}/{a['precision']}": a["latency_ms"] for a in artifacts}
-    chosen = best(classifier.store.records, latencies).replace("/", " ")
+    chosen = best(classifier.store.records, artifacts).replace("/", " ")
     marked = page.locator("#artifacts tr.best th")
     expect(marked).to_have_count(1)
     expect(marked).to_contain_text(chosen)
@@ -95,6 +94,9 @@ def test_what_is_refused_is_explained(open_page: Open) -> None:
     problem = page.locator("#picture-problem")
     give(page, "drop", b"%PDF-1.7 not a picture", "application/pdf")
     expect(problem).to_contain_text("JPEG")
+    expect(page.locator("#drop")).to_be_visible()
+    page.evaluate("document.body.dispatchEvent(new ClipboardEvent('paste', { bubbles: true }))")
+    expect(problem).to_contain_text("Copy the picture itself")
     page.get_by_role("button", name="No face").click()
     expect(problem).to_contain_text("No face was found")
     page.get_by_role("button", name="Take the whole picture").click()

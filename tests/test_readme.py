@@ -51,10 +51,11 @@ def test_make_targets_exist() -> None:
 
 def artifact_row(record: ArtifactRecord) -> str:
     metrics = record.metrics
+    weakest = min(metrics.recall, key=lambda name: metrics.recall[name])
     return (
         f"| {record.model} | {record.precision} | {record.bytes / 1e6:.2f} MB "
         f"| {metrics.accuracy:.1%} ({metrics.accuracy_low:.1%} to {metrics.accuracy_high:.1%}) "
-        f"| {record.latency.p50_ms:.2f} ms |"
+        f"| {weakest}, {metrics.recall[weakest]:.0%} | {record.latency.p50_ms:.2f} ms |"
     )
 
 

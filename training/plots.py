@@ -135,7 +135,7 @@ def plot_input_sizes(
     _save(figure, path)
 
 
-_ROUND = [base * 10**power for power in range(-2, 4) for base in (1, 2, 5)]
+_ROUND = [base * 10**power for power in range(-2, 4) for base in (1, 1.5, 2, 3, 5, 7)]
 
 
 def _point(axes: Axes, x: float, scores: ArtifactScores, label: str) -> None:

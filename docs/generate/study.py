@@ -40,18 +40,18 @@ def the_study() -> str:
 
 def ours() -> str:
     """Both protocols' tables; what is not measured yet is said."""
-    parts = []
+    written = []
     for protocol in PROTOCOLS.values():
-        parts.append(f"### {protocol.title}\n")
+        written.append(f"### {protocol.title}\n")
         scores = _scores(protocol.name)
         if scores:
             folds = f"{protocol.folds} folds" if protocol.folds > 1 else "one split"
-            parts.append(f"{scores[0].metrics.images} images, {folds}.\n")
-            parts += [tables.accuracy_table(scores), tables.quantization_table(scores)]
+            written.append(f"{scores[0].metrics.images} images, {folds}.\n")
+            written += [tables.accuracy_table(scores), tables.quantization_table(scores)]
         missing = sorted(set(STUDY_ACCURACY) - {s.model for s in scores})
         if missing:
-            parts.append(f"Not measured in this checkout: {', '.join(missing)}.\n")
-    return "\n".join(parts)
+            written.append(f"Not measured in this checkout: {', '.join(missing)}.\n")
+    return "\n".join(written)
 
 
 def held_out() -> str:
@@ -157,7 +157,7 @@ def tried() -> str:
 
 def input_sizes() -> str:
     """What is kept of each backbone over the size of its input."""
-    parts = []
+    written = []
     for path in sorted(_FOLDER.glob("input_sizes_*.json")):
         found = InputSizes.model_validate_json(path.read_bytes())
         head = ("input", "images", *(f"{p}, accuracy and ms" for p in PRECISIONS))
@@ -169,12 +169,12 @@ def input_sizes() -> str:
             )
             for s in found.sizes
         )
-        parts.append(
+        written.append(
             f"{found.model}, folds {', '.join(map(str, found.folds))}; medians on {found.machine}, "
             f"{found.date}.\n\n{tables.markdown_table(head, rows)}\n"
             f"![Accuracy against latency](../model_store/{REPORTS}/{path.stem}.png)"
         )
-    return "\n\n".join(parts)
+    return "\n\n".join(written)
 
 
 BLOCKS = {

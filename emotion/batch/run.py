@@ -1,7 +1,6 @@
 """Answers all pictures that a journal still lists."""
 
 import os
-import re
 from collections.abc import Callable, Generator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
@@ -10,7 +9,7 @@ from typing import TypeAlias
 
 from emotion.answers import face_answer
 from emotion.batch.journal import Journal, Outcome
-from emotion.errors import EmotionError
+from emotion.errors import EmotionError, name_of
 from emotion.files import read_image
 from emotion.results import Prediction
 
@@ -77,7 +76,7 @@ def answer(path: bytes, read: Callable[[], bytes], predict: Predict) -> Outcome:
     try:
         prediction = predict(read())
     except EmotionError as error:
-        return Outcome(path, None, _name(error), str(error))
+        return Outcome(path, None, name_of(error), str(error))
     except Exception as error:  # one picture must not end a batch of a million
         return Outcome(path, None, "internal-error", f"{type(error).__name__}: {error}")
     return Outcome(path, [face_answer(face, prediction.image) for face in prediction.faces])
@@ -85,9 +84,3 @@ def answer(path: bytes, read: Callable[[], bytes], predict: Predict) -> Outcome:
 
 def _answer_file(folder: Path, path: bytes, predict: Predict) -> Outcome:
     return answer(path, lambda: read_picture(folder, path), predict)
-
-
-def _name(error: EmotionError) -> str:
-    """Name an error as the HTTP problems do: NoFaceError is ``no-face``."""
-    words = re.findall(r"[A-Z][a-z]+", type(error).__name__.removesuffix("Error"))
-    return "-".join(words).lower()

@@ -1,6 +1,7 @@
 """Finds the pictures of a folder."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,11 +9,17 @@ SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp")
 _ENDS = tuple(suffix.encode() for suffix in SUFFIXES)
 
 
-def find_pictures(folder: Path) -> Iterator[tuple[bytes, OSError | None]]:
+def find_pictures(
+    folder: Path, others: Counter[str] | None = None
+) -> Iterator[tuple[bytes, OSError | None]]:
     """Walk a folder and those in it.
 
     Links to files count as files; links to folders are not followed, so no loop is possible.
     Memory is needed for one folder's names at a time.
+
+    Args:
+        folder: where to begin.
+        others: counts the files that are no pictures, by suffix.
 
     Yields:
         The relative path of each file with a picture's suffix, and None; or the relative path of
@@ -25,6 +32,8 @@ def find_pictures(folder: Path) -> Iterator[tuple[bytes, OSError | None]]:
         for name in names:
             if name.lower().endswith(_ENDS):
                 yield os.path.relpath(os.path.join(directory, name), root), None  # noqa: PTH118
+            elif others is not None:
+                others[os.fsdecode(os.path.splitext(name.lower())[1])] += 1  # noqa: PTH122
     yield from _relative(root, unreadable)
 
 

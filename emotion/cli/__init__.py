@@ -5,7 +5,6 @@ A package adds a subcommand with an entry point of the group ``emotion.commands`
 """
 
 import json
-import re
 import sys
 from importlib.metadata import entry_points, version
 from typing import Annotated
@@ -17,13 +16,15 @@ from emotion.cli.bench import bench
 from emotion.cli.compare import compare
 from emotion.cli.models import models
 from emotion.cli.predict import predict
-from emotion.errors import EmotionError
+from emotion.errors import EmotionError, name_of
 from emotion.printable import printable
 
-EXITS = """Exit status: 0 success; 1 an error and 2 wrong usage, told on standard error (with --json
-on standard output, too);
-3 (batch) finished, but some files failed; 130 interrupted. serve, stopped by Ctrl-C
-or SIGTERM, answers what it has begun and ends with 0; one process, by SIGTERM, with 143."""
+EXITS = (
+    "Exit status: 0 success; 1 an error and 2 wrong usage, told on standard error (with --json on "
+    "standard output, too); 3 (batch) finished, but some files failed; 130 interrupted. serve, "
+    "stopped by Ctrl-C or SIGTERM, answers what it has begun and ends with 0; one process, by "
+    "SIGTERM, with 143."
+)
 
 _typer = typer.Typer(
     help="Tell which of seven emotions a face shows.",
@@ -66,16 +67,10 @@ def app() -> None:
     except (EmotionError, OSError) as error:
         said = printable(str(error))
         print(f"error: {said}", file=sys.stderr)
-        _tell_json(_kind(error), said)
+        _tell_json(name_of(error), said)
         sys.exit(1)
 
 
 def _tell_json(kind: str, detail: str) -> None:
     if "--json" in sys.argv:
         print(json.dumps({"error": kind, "detail": detail}))
-
-
-def _kind(error: Exception) -> str:
-    """Name an error as the service's problem types are named: ``no-face`` for NoFaceError."""
-    words = re.findall(r"[A-Z][a-z0-9]+|[A-Z]+", type(error).__name__.removesuffix("Error"))
-    return "-".join(words).lower()

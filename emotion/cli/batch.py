@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
@@ -106,8 +107,9 @@ def batch(
         "max_pixels": setup.max_pixels,
     }
     journal = _open_journal(out, settings, overwrite)
+    others = Counter[str]()
     try:
-        _fill(journal, folder)
+        _fill(journal, folder, others)
         before = journal.counts()[1] if journal.resumed else 0
         with _progress() as progress:
             _run(journal, folder, classifier, settings, threads, progress)
@@ -115,7 +117,10 @@ def batch(
     except KeyboardInterrupt:
         _, done, _ = journal.counts()
         journal.close()
-        _stderr.print(f"Stopped; {done:,} pictures are done. Run the same command to go on.")
+        said = f"Stopped; {done:,} pictures are done. Run the same command to go on."
+        _stderr.print(said)
+        if setup.as_json:
+            print(json.dumps({"error": "interrupted", "detail": said}))
         raise typer.Exit(INTERRUPTED) from None
     except _NothingToDoError:
         journal.delete()
@@ -131,6 +136,7 @@ def batch(
         "files": total,
         "failed": failed,
         "failures": failures,
+        "others": dict(others.most_common()),
         "rows": rows,
         "output": str(out),
         "errors": str(errors_file(out)) if failed else None,
@@ -144,6 +150,8 @@ def batch(
 
 
 def _open_journal(out: Path, settings: dict[str, Any], overwrite: bool) -> Journal:
+    if not out.parent.is_dir():
+        raise BatchError(f"There is no folder {out.parent}: make it, or change --out.")
     path = out.with_name(f"{out.name}.journal")
     existing = [file for file in (out, errors_file(out)) if file.exists()]
     if existing and not path.exists() and not overwrite:
@@ -151,9 +159,9 @@ def _open_journal(out: Path, settings: dict[str, Any], overwrite: bool) -> Journ
     return Journal(path, settings, anew=overwrite)
 
 
-def _fill(journal: Journal, folder: Path) -> None:
+def _fill(journal: Journal, folder: Path, others: Counter[str]) -> None:
     with _stderr.status("Looking for pictures …"):
-        journal.plan(find_pictures(folder))
+        journal.plan(find_pictures(folder, others))
     if journal.counts()[0] == 0:
         raise _NothingToDoError(f"No pictures ({' '.join(SUFFIXES)}) in {folder}.")
 
@@ -185,7 +193,7 @@ def _progress() -> Progress:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TaskProgressColumn(show_speed=True),
+        TaskProgressColumn(),
         TextColumn("{task.fields[failed]} failed"),
         TimeRemainingColumn(),
         console=_stderr,
@@ -203,6 +211,9 @@ def _report(summary: dict[str, Any], as_json: bool) -> None:
         f"{files:,} pictures{resumed} in {seconds:.1f} s ({(files - before) / seconds:,.0f}/s), "
         f"{summary['rows']:,} rows: {printable(summary['output'])}"
     )
+    if summary["others"]:
+        ends = (f"{count:,} {end or 'no suffix'}" for end, count in summary["others"].items())
+        print(f"passed over, being no pictures by their names: {printable(', '.join(ends))}")
     if summary["failed"]:
         kinds = ", ".join(f"{count:,} {error}" for error, count in summary["failures"].items())
         print(f"{summary['failed']:,} failed ({kinds}): {printable(summary['errors'])}")

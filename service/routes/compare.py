@@ -1,5 +1,6 @@
 """POST /compare: one image, several artifacts side by side."""
 
+import time
 from typing import Annotated
 
 from asgi_correlation_id import correlation_id
@@ -18,6 +19,8 @@ from service.schemas import CompareAnswer
 from service.shedding import SheddingRoute
 from service.upload import REQUEST_BODY, DisconnectedDep, ImageBytes
 
+_FOR_REPEATS = 0.6  # of the deadline: the machine may become busier meanwhile
+
 router = APIRouter(tags=["emotions"], route_class=SheddingRoute)
 
 
@@ -35,7 +38,8 @@ class CompareQuery(FaceQuery):
         ge=1,
         le=50,
         description="timed calls of each artifact: with 1 several artifacts run at once, on the "
-        "threads that are free; with more one after another, so that their times can be compared",
+        "threads that are free; with more one after another, so that their times can be compared, "
+        "and no more of them than the deadline leaves time for",
     )
 
 
@@ -58,12 +62,14 @@ async def compare(
     models, precisions = split(query.models), split(query.precisions)
     store, chosen = runtime.classifier.store, runtime.classifier.choose(models, precisions)
     request.scope[ARTIFACTS] = [store.record(*pair) for pair in chosen]
+    until = time.perf_counter() + _FOR_REPEATS * runtime.settings.deadline_seconds
     comparison, timing = await runtime.compute(
         lambda classifier, check: classifier.compare(
             image,
             models,
             precisions,
             repeats=query.repeats,
+            until=until,
             faces=query.faces,
             face=query.face,
             no_face=query.no_face,

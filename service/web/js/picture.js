@@ -14,7 +14,7 @@ import { showSummary } from "./summary.js";
 import { showLeftOut, showTable } from "./table.js";
 import { best, bestRecord, RULE } from "./tradeoff.js";
 
-const REPEATS = [15, 3, 1]; // fewer where the service has no time for more
+const REPEATS = [15, 1]; // with one, several artifacts are asked at once: for where one after another takes too long
 let current = null; // the picture being worked on
 let running = new AbortController();
 
@@ -26,7 +26,10 @@ export function startPicture() {
 /** Whatever the view a picture is given to, the answer is in this one. */
 export function listenForPictures() {
   const here = () => $("picture").hidden && (location.hash = "picture");
-  $("photo").addEventListener("error", () => show($("shown"), false)); // the service will say why
+  $("photo").addEventListener("error", () => {
+    show($("shown"), false); // the service will say why
+    show($("drop"));
+  });
   listen(
     (blob) => {
       here();
@@ -90,15 +93,15 @@ async function choose(index, signal) {
   $("caption").textContent = captionOf(found);
   const params = { ...options, ...(index ? { face: index } : {}) };
   const work = (async () => {
-    const { answer, amount } = await inTime(REPEATS, (repeats) => compare(blob, { ...params, repeats }, signal));
-    return { answer, repeats: amount, records: await recordsOf(answer.artifacts) };
+    const { answer } = await inTime(REPEATS, (repeats) => compare(blob, { ...params, repeats }, signal));
+    return { answer, records: await recordsOf(answer.artifacts) };
   })();
-  const { answer, repeats, records } = await withProgress($("picture-progress"), "Asking every artifact…", work);
+  const { answer, records } = await withProgress($("picture-progress"), "Asking every artifact…", work);
   signal.throwIfAborted();
   const chosen = best(answer.artifacts, records);
   const { metrics } = records.find((r) => artifactName(r) === artifactName(chosen));
   showSummary($("summary"), answer, chosen, found.latency_ms, metrics.images);
-  $("tradeoff-rule").textContent = rule(repeats);
+  $("tradeoff-rule").textContent = rule(answer.repeats);
   showTable($("artifacts"), answer.artifacts, chosen, records);
   showLeftOut($("left-out"), answer.left_out);
   showScatter($("scatter"), answer.artifacts, chosen);
@@ -113,8 +116,8 @@ async function choose(index, signal) {
 }
 
 function rule(repeats) {
-  const calls = repeats > 1 ? `the median of ${repeats} calls, and below it their 10th and 90th percentile` : "one call of each artifact, several of them at once";
-  const fewer = repeats < REPEATS[0] ? ` The service had no time for ${REPEATS[0]} calls of each artifact, so it was asked for ${repeats}.` : "";
+  const calls = repeats > 1 ? `the median of ${repeats} calls, and below it their 10th and 90th percentile` : "one call of each artifact";
+  const fewer = repeats < REPEATS[0] ? ` The service had no time for ${REPEATS[0]} calls of each artifact, but for ${repeats}.` : "";
   return `${RULE} Latency is the network alone, measured just now: ${calls}. Below the accuracy stands its 95 % interval.${fewer}`;
 }
 

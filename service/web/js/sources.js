@@ -28,6 +28,7 @@ export function listen(take, fail) {
   document.addEventListener("paste", (event) => {
     const file = event.clipboardData?.files[0];
     if (file) give(file);
+    else if (!event.target.closest?.("input, textarea")) fail(new Problem("That was not a picture", "Copy the picture itself, not its address, and paste it here."));
   });
   for (const button of document.querySelectorAll("[data-example]")) {
     button.addEventListener("click", async () => {
@@ -51,17 +52,17 @@ async function example(name, signal) {
 }
 
 function listenForDrops(give, fail) {
-  const drop = $("drop");
+  const { classList } = document.body; // for the drop area is not there beside a picture
   addEventListener("dragover", (event) => {
     event.preventDefault();
-    drop.classList.add("over");
+    classList.add("over");
   });
   addEventListener("dragleave", (event) => {
-    if (!event.relatedTarget) drop.classList.remove("over");
+    if (!event.relatedTarget) classList.remove("over");
   });
   addEventListener("drop", (event) => {
     event.preventDefault();
-    drop.classList.remove("over");
+    classList.remove("over");
     const file = event.dataTransfer.files[0];
     if (file) give(file);
     else fail(new Problem("That was not a file", "Save the picture and drop the file: links are not followed."));

@@ -3,14 +3,16 @@
 import { artifactName } from "./format.js";
 
 export const RULE =
-  "Best trade-off: the fastest artifact whose test accuracy cannot be told from the best one's, for its 95 % interval reaches that far.";
+  "Best trade-off: the smallest of the artifacts whose test accuracy cannot be told from the best one's, for its 95 % interval reaches that far, and whose latency cannot be told from the fastest of these, for their spreads overlap.";
 
-/** Choose among objects with model, precision, `accuracy` (0..1) and `latency_ms`; the store's `records` know the intervals. */
+/** Choose among answers with model, precision, bytes, `accuracy` (0..1), `latency_ms` and its spread; the store's `records` know the intervals of accuracy. */
 export function best(artifacts, records) {
   const high = new Map(records.map((record) => [artifactName(record), record.metrics.accuracy_high]));
   const top = Math.max(...artifacts.map((a) => a.accuracy));
   const good = artifacts.filter((a) => (high.get(artifactName(a)) ?? a.accuracy) >= top);
-  return good.reduce((fastest, a) => (a.latency_ms < fastest.latency_ms ? a : fastest));
+  const fastest = least(good, (a) => a.latency_ms);
+  const fast = good.filter((a) => a.latency_spread_ms[0] <= fastest.latency_spread_ms[1]);
+  return least(fast, (a) => a.bytes);
 }
 
 /** The same among the store's records, by their stored latency. */
@@ -20,6 +22,9 @@ export function bestRecord(records) {
     record,
     accuracy: record.metrics.accuracy,
     latency_ms: record.latency.p50_ms,
+    latency_spread_ms: [record.latency.p50_ms, record.latency.p95_ms],
   }));
   return best(asked, records).record;
 }
+
+const least = (items, value) => items.reduce((a, b) => (value(b) < value(a) ? b : a));
