@@ -18,6 +18,7 @@ def check_port(setting: str, host: str, port: int) -> None:
     try:
         socket.create_server((host, port), family=family).close()
     except OSError as error:
+        why, *_ = str(error.strerror).partition(" (")
         raise PortTakenError(
-            f"{setting}={port}: {error.strerror}. Choose another port, or end what has this one."
+            f"{setting}={port}: {why}. Choose another port, or end what has this one."
         ) from error

@@ -77,6 +77,7 @@ def whole(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 3, done.stderr
     summary = json.loads(done.stdout)
     assert (summary["files"], summary["failed"], summary["rows"]) == (PICTURES + 5, 4, PICTURES + 1)
+    assert summary["others"] == {".txt": 1}
     return out
 
 
@@ -151,7 +152,7 @@ def test_parquet_and_json_lines_say_the_same(folder: Path, whole: Path, tmp_path
 
 @pytest.mark.parametrize(
     ("name", "status", "message"),
-    [("a.txt", 2, ".parquet"), ("no/such/a.csv", 1, "unable to open"), ("a.csv", 1, "No pict")],
+    [("a.txt", 2, ".parquet"), ("no/such/a.csv", 1, "There is no folder"), ("a.csv", 1, "No pict")],
 )
 def test_what_cannot_begin_says_why(tmp_path: Path, name: str, status: int, message: str) -> None:
     done = batch(tmp_path, "--out", tmp_path / name)
@@ -173,14 +174,21 @@ def test_interrupted_it_says_so_and_goes_on(folder: Path, whole: Path, tmp_path:
     command = [sys.executable, "-m", "emotion", "batch", str(folder), "--out", str(out)]
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
     with subprocess.Popen(
-        [*command, "--threads", "1"], cwd=ROOT, stderr=subprocess.PIPE, text=True
+        [*command, "--threads", "1", "--json"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         wait_for(lambda: journal.exists() and journal.stat().st_size > 0)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        told, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
     assert "Run the same command" in said
-    assert batch(folder, "--out", out).returncode == 3
+    assert json.loads(told)["error"] == "interrupted"
+    done = batch(folder, "--out", out)
+    assert done.returncode == 3
+    assert "passed over, being no pictures by their names: 1 .txt" in done.stdout
     assert out.read_bytes() == whole.read_bytes()
 
 
