@@ -140,7 +140,5 @@ def test_a_browser_on_another_origin(
             assert refused(allowing) > 0
             with pytest.raises(Error, match="no artifact alexnet"):
                 page.evaluate(ASK, [allowing.url, 1, {"query": "model=alexnet"}])
-        with pytest.raises(
-            Error, match="cannot be reached"
-        ):  # no connection, or none that is allowed
+        with pytest.raises(Error, match="cannot be reached"):  # there, but not allowed
             page.evaluate(ASK, [small_server.url, 1, {"tries": 2}])
