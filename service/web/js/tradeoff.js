@@ -3,7 +3,7 @@
 import { artifactName } from "./format.js";
 
 export const RULE =
-  "Best trade-off: the smallest of the artifacts whose test accuracy cannot be told from the best one's, for its 95 % interval reaches that far, and whose latency cannot be told from the fastest of these, for their spreads overlap.";
+  "Best trade-off: the smallest artifact that cannot be told from the most accurate one (its 95 % interval reaches that far) and, of those, from the fastest (their spreads overlap).";
 
 /** Choose among answers with model, precision, bytes, `accuracy` (0..1), `latency_ms` and its spread; the store's `records` know the intervals of accuracy. */
 export function best(artifacts, records) {
