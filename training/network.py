@@ -12,7 +12,7 @@ import numpy as np
 
 from emotion.errors import EmotionError
 from emotion.labels import EMOTIONS
-from training import faceres, shipped
+from training import faceres, resnet, shipped, tfjs
 from training.backbones import BACKBONES
 
 LOGITS = "logits"
@@ -32,8 +32,9 @@ def build_classifier(
         input_size: side of the input in pixels.
         init: ``imagenet`` (Keras downloads the weights), ``random``, or the path of weights:
             Keras's ``.weights.h5`` or ``.h5`` of the base, an ``.npz`` keyed by variable path,
-            a ``.tflite`` of the model store (see training/shipped.py), or the ``.json`` of
-            HSE-FaceRes (MobileNet alone; see training/faceres.py).
+            a ``.tflite`` of the model store (see training/shipped.py), or the ``.json`` of a
+            model for TensorFlow.js (HSE-FaceRes for MobileNet, see training/faceres.py; or
+            ImageNet's ResNet50, see training/resnet.py).
         dropout: rate before the last layer.
         classes: how many classes the last layer tells apart.
 
@@ -71,14 +72,16 @@ def init_source(init: str) -> str:
     path = _file(init)
     digest = hashlib.sha256()
     with _reading(path, "a backbone"):
-        for file in faceres.files(path) if faceres.is_graph(path) else [path]:
+        for file in tfjs.files(path) if tfjs.is_tfjs(path) else [path]:
             digest.update(file.read_bytes())
     return f"{path.name} (sha256 {digest.hexdigest()[:12]})"
 
 
 def is_folded(init: str) -> bool:
     """Whether initial weights come with their batch normalisations folded."""
-    return faceres.is_graph(init) or shipped.is_artifact(init)
+    if tfjs.is_tfjs(init):
+        return not tfjs.has_layers(_file(init))
+    return shipped.is_artifact(init)
 
 
 def _file(init: str) -> Path:
@@ -106,8 +109,8 @@ def _initialise(base: keras.Model, name: str, init: str) -> None:
         if path.suffix == ".npz":
             with path.open("rb") as file, np.load(file) as arrays:
                 _assign(base, arrays)
-        elif faceres.is_graph(path):
-            faceres.assign(base, path)
+        elif tfjs.is_tfjs(path):
+            (resnet if tfjs.has_layers(path) else faceres).assign(base, path)
         elif shipped.is_artifact(path):
             shipped.assign(base, path)
         else:

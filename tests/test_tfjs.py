@@ -1,4 +1,4 @@
-"""A network is read and unfolded, and answers as it did before it was folded."""
+"""Networks published for TensorFlow.js are read, and answer as they did before."""
 
 import json
 from pathlib import Path
@@ -42,11 +42,15 @@ def write_folded(base: object, graph: Path, stored: str) -> None:
             weight |= {"dtype": "float32", "quantization": {"dtype": kind}}
         weights.append(weight)
         content += array.astype(kind).tobytes()
+    write_model(graph, "graph-model", weights, content)
+
+
+def write_model(path: Path, kind: str, weights: list[dict[str, object]], content: bytes) -> None:
     half = len(content) // 2
-    (graph.parent / "a.bin").write_bytes(content[:half])
-    (graph.parent / "b.bin").write_bytes(content[half:])
+    (path.parent / "a.bin").write_bytes(content[:half])
+    (path.parent / "b.bin").write_bytes(content[half:])
     manifest = [{"paths": ["a.bin", "b.bin"], "weights": weights}]
-    graph.write_text(json.dumps({"weightsManifest": manifest}))
+    path.write_text(json.dumps({"format": kind, "weightsManifest": manifest}))
 
 
 @pytest.mark.parametrize(("stored", "tolerance"), [("float32", 1e-4), ("float16", 0.02)])
@@ -81,3 +85,30 @@ def test_the_function_survives_folding(tmp_path: Path, stored: str, tolerance: f
     unfold(read, pixels, batch_size=8)
     np.testing.assert_allclose(read(pixels).numpy(), expected, **close)
     np.testing.assert_allclose(read(pixels, training=True).numpy(), expected, **close)
+
+
+def test_resnet_is_read_by_the_names_its_layers_had(tmp_path: Path) -> None:
+    from training.network import build_classifier, is_folded
+
+    original = build_classifier("resnet50", 32, "random", 0).get_layer("base")
+    branches = {"0": "1", "1": "2a", "2": "2b", "3": "2c"}
+    weights: list[dict[str, object]] = []
+    content = b""
+    for variable in original.weights:
+        layer, kind = variable.path.split("/")[-2:]
+        if layer.startswith("conv1_"):
+            old = {"conv1_conv": "conv1", "conv1_bn": "bn_conv1"}[layer]
+        else:
+            stage, block, branch, what = layer.removeprefix("conv").replace("block", "").split("_")
+            start = "res" if what == "conv" else "bn"
+            old = f"{start}{stage}{chr(ord('a') + int(block) - 1)}_branch{branches[branch]}"
+        array = np.asarray(variable)
+        weights.append({"name": f"{old}/{kind}", "shape": array.shape, "dtype": "float32"})
+        content += array.tobytes()
+    model = tmp_path / "model.json"
+    write_model(model, "layers-model", weights, content)
+
+    read = build_classifier("resnet50", 32, str(model), 0).get_layer("base")
+    assert not is_folded(str(model))
+    for ours, theirs in zip(read.get_weights(), original.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
