@@ -174,7 +174,7 @@ def input_sizes() -> str:
             f"{found.date}.\n\n{tables.markdown_table(head, rows)}\n"
             f"![Accuracy against latency](../model_store/{REPORTS}/{path.stem}.png)"
         )
-    return "\n\n".join(written)
+    return "\n\n".join(written) or "Not measured in this checkout."
 
 
 BLOCKS = {
