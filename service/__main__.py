@@ -29,16 +29,16 @@ _log = structlog.get_logger()
 def main() -> int:
     """Serve until SIGINT or SIGTERM, then finish the requests under way.
 
-    Returns 1, with a sentence on standard error, where the settings, the store, the detector or
-    gRPC's port are at fault.
+    Returns 1, with a sentence on standard error, where the settings, a port, the store or
+    the detector are at fault.
     """
     try:
         settings = Settings()
         check_names(os.environ)
+        check_port("EMOTION_PORT", settings.host, settings.port)
         store = open_store(settings.store, settings.channel, settings.cache_dir)
         to_preload(store, settings.preload)
         shadow_pair(settings, store)
-        check_port("EMOTION_PORT", settings.host, settings.port)
         if settings.grpc_port is not None:
             grpc_server()
             check_port("EMOTION_GRPC_PORT", settings.host, settings.grpc_port)
@@ -58,7 +58,7 @@ def main() -> int:
     if settings.workers == 1:
         _serve(settings)
         return 0
-    gc.enable()  # this process only watches over the workers, which start as this one did
+    gc.enable()  # this process only watches over the workers
     # Where the workers add up their metrics, in mapped files: on a disk that is full, writing to
     # one kills the process.
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 (a fresh directory)

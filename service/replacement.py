@@ -1,6 +1,7 @@
 """Starting a worker that takes a killed one's place."""
 
 import asyncio
+import gc
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -37,6 +38,7 @@ async def started(make: Callable[[], T], drain: Drain) -> T:
             if told != str(error):  # one line, however often it is tried
                 told = str(error)
                 _log.error("worker cannot start yet", reason=told)
+            gc.collect()  # what was made in vain; by itself it waits for the start to be over
             await asyncio.sleep(_PAUSE_SECONDS)
         else:
             if (marker := _marker()) is not None:

@@ -4,7 +4,7 @@ A block of shell may carry a word after ``sh`` that says why its commands are no
 ``train`` (hours; ``tests/test_training_docs.py`` and ``test_extend.py`` run them with little to
 do), ``long`` (minutes), ``serve`` (never ends),
 ``docker`` (needs an engine: ``tests/test_docker.py`` has one and runs them),
-``cluster`` (needs Kubernetes), ``ray`` (``tests/cluster/test_commands.py`` runs them),
+``kubectl`` (of Debian's kubernetes-client), ``ray`` (``tests/cluster/test_commands.py`` runs them),
 ``store`` (needs a store elsewhere: ``tests/test_remote.py`` has one and runs them).
 """
 

@@ -1,4 +1,5 @@
 import io
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,23 @@ def test_compare_answers_as_predict_does(classifier: Classifier, photo: bytes) -
             assert (compared.agrees_with_float32, compared.largest_difference) == (True, 0)
         else:
             assert compared.largest_difference < 0.2
+
+
+def test_compare_ends_where_its_check_says_so(classifier: Classifier, photo: bytes) -> None:
+    checks = 0
+
+    def check() -> None:
+        nonlocal checks
+        checks += 1
+        if checks == 3:
+            raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        classifier.compare(photo, repeats=50, check=check)
+    assert checks == 3
+    late = classifier.compare(photo, repeats=50, until=time.perf_counter())
+    assert late.repeats == 1
+    assert classifier.compare(photo, "mobilenet", "int8", repeats=5).repeats == 5
 
 
 def test_compare_takes_a_precision_from_the_models_that_have_it(

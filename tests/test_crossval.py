@@ -92,11 +92,14 @@ def test_a_killed_crossval_goes_on_in_its_fold(workspace: Workspace, dataset: Fa
     assert "another recipe" in failure(*options, "--rate", 1e-4)
 
 
-def finish(model: str, workspace: Workspace, dataset: FaceDataset) -> None:
+def finish(model: str, workspace: Workspace, dataset: FaceDataset, beside: str = "") -> None:
     """Leave what ten finished folds leave: always the truth, with certainty."""
     log = TrainedModel(
         run=TrainingRun(
-            git_commit="abc", seed=7, data_fingerprint=dataset.fingerprint, recipe={"model": model}
+            git_commit="abc",
+            seed=7,
+            data_fingerprint=dataset.fingerprint + beside,
+            recipe={"model": model, "input_size": 48},
         ),
         temperature=1,
         epochs=1,
@@ -132,7 +135,7 @@ def test_merging_keeps_the_other_models(
 ) -> None:
     merged = tmp_path / "reports" / SUBJECT10.file
     for model in ("mobilenet", "vgg16"):
-        finish(model, workspace, dataset)
+        finish(model, workspace, dataset, beside="" if model == "mobilenet" else "+fer2013")
         assert merge(SUBJECT10, workspace, merged.parent, [model]) == [model]
     rows = read_predictions(merged)
     assert len(rows) == 2 * len(PRECISIONS) * len(dataset)
@@ -167,14 +170,16 @@ def test_folds_run_on_several_days_are_kept_and_merged(
     with pytest.raises(PredictionsError, match="no trial 'as shipped' of mobilenet"):
         merge(SUBJECT10, workspace, reports, ["mobilenet", "vgg16"], "as shipped")
 
-    log = workspace.fold("subject10", 0).log("vgg16")
-    log.write_text(log.read_text().replace('"recipe":{', '"recipe":{"rate":1,'))
-    shutil.rmtree(workspace.fold("subject10", 1).root)
-    shutil.rmtree(workspace.fold("subject10", 2).root)
-    shutil.rmtree(workspace.fold("subject10", 3).root)
     kept = (reports / trial.predictions).read_bytes()
-    with pytest.raises(PredictionsError, match="with another recipe: give another --title"):
-        keep_trial("as shipped", "vgg16", SUBJECT10, workspace, reports)
+    log = workspace.fold("subject10", 0).log("vgg16")
+    before = log.read_text()
+    for change in ('"recipe":{', '"recipe":{"rate":1,'), (dataset.fingerprint, "others"):
+        log.write_text(before.replace(*change))
+        with pytest.raises(PredictionsError, match="another recipe or other data: give another"):
+            keep_trial("as shipped", "vgg16", SUBJECT10, workspace, reports)
+    log.write_text(before)
+    with pytest.raises(PredictionsError, match="'As shipped' is too like"):
+        keep_trial("As shipped", "vgg16", SUBJECT10, workspace, reports)
     assert (reports / trial.predictions).read_bytes() == kept
 
 
@@ -201,7 +206,7 @@ def test_sizes_are_compared_where_nothing_else_differs(
     assert [s.size for s in found.sizes] == [32, 64]
     small, large = found.sizes
     assert small.accuracy == dict.fromkeys(PRECISIONS, 1)
-    assert all(large.p50_ms[p] > 1.5 * small.p50_ms[p] for p in PRECISIONS)
+    assert all(large.p50_ms[p] > small.p50_ms[p] for p in PRECISIONS)
     assert path.with_suffix(".png").stat().st_size > 10_000
 
 

@@ -103,6 +103,8 @@ def test_resnet_is_read_by_the_names_its_layers_had(tmp_path: Path) -> None:
             start = "res" if what == "conv" else "bn"
             old = f"{start}{stage}{chr(ord('a') + int(block) - 1)}_branch{branches[branch]}"
         array = np.asarray(variable)
+        if kind == "moving_variance":
+            array = array - np.float32(1e-3 - 1.001e-5)  # their epsilon was larger
         weights.append({"name": f"{old}/{kind}", "shape": array.shape, "dtype": "float32"})
         content += array.tobytes()
     model = tmp_path / "model.json"
@@ -111,4 +113,4 @@ def test_resnet_is_read_by_the_names_its_layers_had(tmp_path: Path) -> None:
     read = build_classifier("resnet50", 32, str(model), 0).get_layer("base")
     assert not is_folded(str(model))
     for ours, theirs in zip(read.get_weights(), original.get_weights(), strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6)

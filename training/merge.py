@@ -13,7 +13,7 @@ from training.predictions import (
     write_predictions,
 )
 from training.protocols import Protocol
-from training.trials import kept_rows
+from training.trials import kept_trials
 from training.workspace import TrainedModel, Workspace
 
 
@@ -42,14 +42,14 @@ def merge(
     """
     dataset = FaceDataset.load(workspace.dataset)
     if title:
-        rows = kept_rows(title, models, protocol, reports)
+        source, rows = reports, _from_trials(title, models, protocol, reports, dataset)
     else:
-        rows = _from_workspace(models, protocol, workspace, dataset)
+        source, rows = workspace.root, _from_workspace(models, protocol, workspace, dataset)
     chosen = sorted({row.model for row in rows})
     parts = [protocol.split(dataset, fold).test for fold in range(protocol.folds)]
     images = {str(name) for part in parts for name in dataset.names[part]}
-    check_complete(rows, images, str(workspace.root))
-    _check_truth(rows, dataset, workspace.root)
+    check_complete(rows, images, str(source))
+    _check_truth(rows, dataset, source)
     target = reports / protocol.file
     if target.is_file():
         others = [row for row in read_predictions(target) if row.model not in chosen]
@@ -58,6 +58,21 @@ def merge(
     reports.mkdir(parents=True, exist_ok=True)
     write_predictions(target, rows)
     return chosen
+
+
+def _from_trials(
+    title: str, models: Sequence[str], protocol: Protocol, reports: Path, dataset: FaceDataset
+) -> list[PredictionRow]:
+    trials = kept_trials(title, models, protocol, reports)
+    for trial in trials:
+        if trial.data_fingerprint and not _is_of(trial.data_fingerprint, dataset):
+            raise PredictionsError(f"'{title}' has folds of {trial.model} on other data.")
+    return [row for trial in trials for row in read_predictions(reports / trial.predictions)]
+
+
+def _is_of(fingerprint: str, dataset: FaceDataset) -> bool:
+    """Whether a run had these data, whatever it had beside them (see fingerprint_of)."""
+    return fingerprint.partition("+")[0] == dataset.fingerprint
 
 
 def _from_workspace(
@@ -87,7 +102,8 @@ def _collect(
         )
     runs = [TrainedModel.model_validate_json(place.log(model).read_text()).run for place in places]
     for fold, run in enumerate(runs):
-        if (run.recipe, run.data_fingerprint) != (runs[0].recipe, dataset.fingerprint):
+        same = (run.recipe, run.data_fingerprint) == (runs[0].recipe, runs[0].data_fingerprint)
+        if not (same and _is_of(run.data_fingerprint, dataset)):
             raise PredictionsError(
                 f"{places[fold].folder(model)} was trained with another recipe than fold 0, or on "
                 "other data: delete it and run that fold again."
@@ -95,10 +111,10 @@ def _collect(
     return [row for place in places for row in read_predictions(place.predictions(model))]
 
 
-def _check_truth(rows: list[PredictionRow], dataset: FaceDataset, root: Path) -> None:
+def _check_truth(rows: list[PredictionRow], dataset: FaceDataset, source: Path) -> None:
     labels = dict(zip(dataset.names.tolist(), dataset.labels.tolist(), strict=True))
     for row in rows:
         if EMOTIONS[labels[row.image]] != row.label:
             raise PredictionsError(
-                f"{root}: {row.model}, fold {row.fold}, takes {row.image} for {row.label}."
+                f"{source}: {row.model}, fold {row.fold}, takes {row.image} for {row.label}."
             )

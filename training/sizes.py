@@ -1,6 +1,5 @@
 """What a larger input buys and costs: accuracy of kept trials, latency measured in one run."""
 
-import json
 import tempfile
 import time
 from collections import defaultdict
@@ -66,7 +65,7 @@ def input_sizes(model: str, reports: Path) -> Path:
             f"{reports} has no two trials of {model} that differ in --input-size alone: run "
             "`python -m training crossval` and `trial` with two sizes."
         )
-    p50 = _latencies({size: Recipe.model_validate(t.recipe) for size, t in trials.items()})
+    p50 = _latencies({size: trial.settled for size, trial in trials.items()})
     found = InputSizes(
         model=model,
         folds=list(next(iter(trials.values())).folds),
@@ -97,11 +96,11 @@ def input_sizes(model: str, reports: Path) -> Path:
 
 def _comparable(trials: Sequence[Trial]) -> dict[int, Trial]:
     """Return the most trials that differ in the size alone, by size."""
-    groups: defaultdict[str, dict[int, Trial]] = defaultdict(dict)
+    groups: defaultdict[tuple[object, ...], dict[int, Trial]] = defaultdict(dict)
     for trial in trials:
-        others = {name: value for name, value in trial.recipe.items() if name != "input_size"}
-        key = json.dumps((trial.protocol, list(trial.folds), others), sort_keys=True)
-        groups[key][trial.recipe["input_size"]] = trial
+        recipe = trial.settled
+        same = recipe.model_copy(update={"input_size": 0})
+        groups[trial.protocol, *trial.folds, same][recipe.input_size] = trial
     return max(groups.values(), key=len, default={})
 
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,12 +21,12 @@ def has_layers(model: Path) -> bool:
     Raises:
         OSError, ValueError: it cannot be read.
     """
-    return bool(json.loads(model.read_text()).get("format") == "layers-model")
+    return bool(_read(model).get("format") == "layers-model")
 
 
 def files(model: Path) -> list[Path]:
     """Return the files of a model, its JSON first; raises as ``read_arrays`` does."""
-    groups = json.loads(model.read_text())["weightsManifest"]
+    groups = _read(model)["weightsManifest"]
     return [model, *(model.parent / name for group in groups for name in group["paths"])]
 
 
@@ -37,7 +38,7 @@ def read_arrays(model: Path) -> dict[str, npt.NDArray[np.float32]]:
         ValueError, KeyError: it is no such model, or its arrays do not fill its files.
     """
     arrays = {}
-    for group in json.loads(model.read_text())["weightsManifest"]:
+    for group in _read(model)["weightsManifest"]:
         content = b"".join((model.parent / name).read_bytes() for name in group["paths"])
         start = 0
         for weight in group["weights"]:
@@ -51,3 +52,10 @@ def read_arrays(model: Path) -> dict[str, npt.NDArray[np.float32]]:
         if start != len(content):
             raise ValueError(f"its arrays have {start} bytes, its files {len(content)}")
     return arrays
+
+
+def _read(model: Path) -> dict[str, Any]:
+    read = json.loads(model.read_text())
+    if not isinstance(read, dict):
+        raise ValueError("it is no model")
+    return read

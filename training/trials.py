@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from training.predictions import (
     write_predictions,
 )
 from training.protocols import Protocol
+from training.recipe import Recipe
 from training.workspace import TrainedModel, Workspace
 
 FILE = "trials.json"
@@ -44,14 +44,25 @@ class Trial(BaseModel):
     date: str
     git_commit: str
     machine: str
+    data_fingerprint: str = ""  # what it was trained on; not noted before 2026-11-27
     recipe: dict[str, Any]
     folds: dict[int, TriedFold]
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What no two trials share."""
+        return self.title, self.model, self.protocol
 
     @property
     def predictions(self) -> str:
         """Name of the file with its raw answers, in the store's reports."""
         slug = re.sub(r"[^a-z0-9]+", "-", self.title.lower())
-        return f"trial_{self.model}_{slug}.csv.gz"
+        return f"trial_{self.model}_{self.protocol}_{slug}.csv.gz"
+
+    @property
+    def settled(self) -> Recipe:
+        """Its recipe, with what recipes could not say yet when it was made."""
+        return Recipe.model_validate(self.recipe)
 
     def accuracy(self, precision: Precision) -> float:
         """Return the share of right answers over all its folds' images, 0..1."""
@@ -59,8 +70,18 @@ class Trial(BaseModel):
         return right / sum(fold.images for fold in self.folds.values())
 
     def after(self, before: "Trial") -> "Trial":
-        """Return this trial with the folds and machines of one before, too."""
-        machines = dict.fromkeys((before.machine + _JOINT + self.machine).split(_JOINT))
+        """Return this trial with the folds and machines of one before, too.
+
+        Raises:
+            PredictionsError: that had another recipe, or other data.
+        """
+        data = {self.data_fingerprint, before.data_fingerprint} - {""}
+        if self.settled != before.settled or len(data) > 1:
+            raise PredictionsError(
+                f"'{self.title}' has folds of {self.model} with another recipe or other data: give "
+                "another --title."
+            )
+        machines = dict.fromkeys((*before.machine.split(_JOINT), self.machine))
         folds = dict(sorted((before.folds | self.folds).items()))
         return self.model_copy(update={"machine": _JOINT.join(machines), "folds": folds})
 
@@ -80,48 +101,49 @@ def keep_trial(
     """Keep the finished folds of a run, raw answers and all, beside those kept before.
 
     So ten folds need not be run in one go, nor on one machine. A fold that was kept before is
-    replaced.
+    replaced; commit and date are the last run's.
 
     Raises:
-        PredictionsError: no fold is finished, or folds differ in recipe, those kept included.
+        PredictionsError: no fold is finished, or folds differ in recipe or data, those kept
+            included.
     """
     places = {fold: workspace.fold(protocol.name, fold) for fold in range(protocol.folds)}
     done = {f: place for f, place in places.items() if place.predictions(model).is_file()}
-    logs = [TrainedModel.model_validate_json(p.log(model).read_text()) for p in done.values()]
-    if not logs or any(log.run.recipe != logs[0].run.recipe for log in logs):
-        raise PredictionsError(
-            f"{workspace.root} has no finished fold of {model}, or folds of different recipes."
-        )
+    if not done:
+        raise PredictionsError(f"{workspace.root} has no finished fold of {model}.")
     answers = {fold: read_predictions(place.predictions(model)) for fold, place in done.items()}
-    trial = Trial(
-        title=title,
-        model=model,
-        protocol=protocol.name,
-        date=datetime.now(UTC).date().isoformat(),
-        git_commit=logs[0].run.git_commit,
-        machine=_JOINT.join(dict.fromkeys(log.machine for log in logs)),
-        recipe=logs[0].run.recipe,
-        folds={
-            fold: _tried(answers[fold], log.seconds) for fold, log in zip(done, logs, strict=True)
-        },
-    )
-    rows = list(chain.from_iterable(answers.values()))
     kept = read_trials(reports)
-    others = [t for t in kept if (t.title, t.model) != (title, model)]
-    for before in kept:
-        if before not in others:
-            rows += _beside(before, trial, reports)
-            trial = trial.after(before)
+    trial: Trial | None = next((t for t in kept if t.key == (title, model, protocol.name)), None)
+    others = [other for other in kept if other is not trial]
+    rows = read_predictions(reports / trial.predictions) if trial else []
+    for fold, place in done.items():
+        log = TrainedModel.model_validate_json(place.log(model).read_text())
+        one = Trial(
+            title=title,
+            model=model,
+            protocol=protocol.name,
+            date=datetime.now(UTC).date().isoformat(),
+            git_commit=log.run.git_commit,
+            machine=log.machine,
+            data_fingerprint=log.run.data_fingerprint,
+            recipe=log.run.recipe,
+            folds={fold: _tried(answers[fold], log.seconds)},
+        )
+        trial = one.after(trial) if trial else one
+        rows = [row for row in rows if row.fold != fold] + answers[fold]
+    assert trial is not None  # noqa: S101 (there is a fold)
+    if trial.predictions in {other.predictions for other in others}:
+        raise PredictionsError(f"'{title}' is too like a title that is kept: give another --title.")
     reports.mkdir(parents=True, exist_ok=True)
     write_predictions(reports / trial.predictions, rows)
     (reports / FILE).write_bytes(_TRIALS.dump_json([*others, trial], indent=1) + b"\n")
     return trial
 
 
-def kept_rows(
+def kept_trials(
     title: str, models: Sequence[str], protocol: Protocol, reports: Path
-) -> list[PredictionRow]:
-    """Return the raw answers of ``models``, by default of all, that were kept under a title.
+) -> list[Trial]:
+    """Return the trials of ``models``, by default of all, under a title.
 
     Raises:
         PredictionsError: there are none of a model, or at all.
@@ -132,17 +154,7 @@ def kept_rows(
     if missing or not trials:
         of = f" of {min(missing)}" if missing else ""
         raise PredictionsError(f"{reports / FILE} has no trial '{title}'{of} by {protocol.name}.")
-    return [row for trial in trials for row in read_predictions(reports / trial.predictions)]
-
-
-def _beside(before: Trial, now: Trial, reports: Path) -> list[PredictionRow]:
-    """Return the answers of the folds that only the trial before has."""
-    if (before.recipe, before.protocol) != (now.recipe, now.protocol):
-        raise PredictionsError(
-            f"'{now.title}' was kept for {now.model} with another recipe: give another --title."
-        )
-    rows = read_predictions(reports / before.predictions)
-    return [row for row in rows if row.fold not in now.folds]
+    return trials
 
 
 def _tried(rows: list[PredictionRow], seconds: float) -> TriedFold:

@@ -1,6 +1,7 @@
 """Finds the pictures of a folder."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,8 @@ def find_pictures(
 
     Args:
         folder: where to begin.
-        others: counts the files that are no pictures, by suffix.
+        others: counts the files that are no pictures, by suffix; what is longer than a suffix or
+            has no letters counts as "".
 
     Yields:
         The relative path of each file with a picture's suffix, and None; or the relative path of
@@ -33,7 +35,8 @@ def find_pictures(
             if name.lower().endswith(_ENDS):
                 yield os.path.relpath(os.path.join(directory, name), root), None  # noqa: PTH118
             elif others is not None:
-                others[os.fsdecode(os.path.splitext(name.lower())[1])] += 1  # noqa: PTH122
+                suffix = re.search(rb"\.[a-z][a-z0-9]{0,5}$", name.lower())
+                others[suffix[0].decode() if suffix else ""] += 1
     yield from _relative(root, unreadable)
 
 

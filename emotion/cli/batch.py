@@ -136,7 +136,7 @@ def batch(
         "files": total,
         "failed": failed,
         "failures": failures,
-        "others": dict(others.most_common()),
+        "others": dict(others.most_common(10)),
         "rows": rows,
         "output": str(out),
         "errors": str(errors_file(out)) if failed else None,

@@ -93,15 +93,15 @@ async function choose(index, signal) {
   $("caption").textContent = captionOf(found);
   const params = { ...options, ...(index ? { face: index } : {}) };
   const work = (async () => {
-    const { answer } = await inTime(REPEATS, (repeats) => compare(blob, { ...params, repeats }, signal));
-    return { answer, records: await recordsOf(answer.artifacts) };
+    const { answer, amount } = await inTime(REPEATS, (repeats) => compare(blob, { ...params, repeats }, signal));
+    return { answer, asked: amount, records: await recordsOf(answer.artifacts) };
   })();
-  const { answer, records } = await withProgress($("picture-progress"), "Asking every artifact…", work);
+  const { answer, asked, records } = await withProgress($("picture-progress"), "Asking every artifact…", work);
   signal.throwIfAborted();
   const chosen = best(answer.artifacts, records);
   const { metrics } = records.find((r) => artifactName(r) === artifactName(chosen));
   showSummary($("summary"), answer, chosen, found.latency_ms, metrics.images);
-  $("tradeoff-rule").textContent = rule(answer.repeats);
+  $("tradeoff-rule").textContent = rule(answer.repeats, asked);
   showTable($("artifacts"), answer.artifacts, chosen, records);
   showLeftOut($("left-out"), answer.left_out);
   showScatter($("scatter"), answer.artifacts, chosen);
@@ -115,8 +115,8 @@ async function choose(index, signal) {
   await explainFace({ blob, params, signal, anew: () => guarded(anew) }, chosen, answer.artifacts);
 }
 
-function rule(repeats) {
-  const calls = repeats > 1 ? `the median of ${repeats} calls, and below it their 10th and 90th percentile` : "one call of each artifact";
+function rule(repeats, asked) {
+  const calls = repeats > 1 ? `the median of ${repeats} calls, and below it their 10th and 90th percentile` : `one call of each artifact${asked > 1 ? "" : ", several of them at once"}`;
   const fewer = repeats < REPEATS[0] ? ` The service had no time for ${REPEATS[0]} calls of each artifact, but for ${repeats}.` : "";
   return `${RULE} Latency is the network alone, measured just now: ${calls}. Below the accuracy stands its 95 % interval.${fewer}`;
 }

@@ -28,7 +28,7 @@ export function listen(take, fail) {
   document.addEventListener("paste", (event) => {
     const file = event.clipboardData?.files[0];
     if (file) give(file);
-    else if (!event.target.closest?.("input, textarea")) fail(new Problem("That was not a picture", "Copy the picture itself, not its address, and paste it here."));
+    else if (!$("picture").hidden && !event.target.closest?.("input, textarea")) fail(new Problem("That was not a picture", "Copy the picture itself, not its address, and paste it here."));
   });
   for (const button of document.querySelectorAll("[data-example]")) {
     button.addEventListener("click", async () => {
