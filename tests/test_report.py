@@ -95,6 +95,17 @@ def test_known_values(store: Path) -> None:
     assert "| vgg16 | float32 |" not in text  # no predictions of it
 
 
+def test_what_is_committed_is_what_it_makes(tmp_path: Path) -> None:
+    copy = tmp_path / "store"
+    shutil.copytree(CHECKOUT_STORE, copy, ignore=shutil.ignore_patterns("*.tflite"))
+    report(copy)
+    pages = [*copy.rglob("*.md"), copy / "reports" / "report.json"]
+    assert len(pages) > 6
+    for page in pages:
+        committed = CHECKOUT_STORE / page.relative_to(copy)
+        assert page.read_text() == committed.read_text(), "run `python -m training report`"
+
+
 def test_running_it_again_changes_nothing(store: Path) -> None:
     def run() -> dict[str, bytes]:
         report(store)
