@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tomllib
@@ -24,6 +25,7 @@ from docs.generate.pages import PAGES as GENERATED
 from docs.generate.pages import generated
 from service.settings import Settings
 from tests import test_docker
+from tests.clients import eventually, is_ready
 from tests.conftest import ROOT, Server
 from tests.pages import PAGES, Command, blocks, commands
 from tests.tools import tool
@@ -169,6 +171,23 @@ def test_settings_that_a_page_sets_are_taken(command: Command, tmp_path: Path) -
     free = {name: free_port() for name in named if name.endswith("port")}
     with serving(tmp_path / "log.jsonl", **(named | free)):
         pass
+
+
+@pytest.mark.skipif(not (ROOT / ".venv" / "serving").exists(), reason="it would install")
+def test_make_serve_serves() -> None:
+    url = f"http://127.0.0.1:{(port := free_port())}"
+    with subprocess.Popen(
+        ["make", "serve", f"PORT={port}"],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        try:
+            eventually(lambda: is_ready(url), seconds=60)
+        finally:
+            os.killpg(process.pid, signal.SIGINT)
+            process.wait(60)
 
 
 def test_what_needs_more_than_this_machine_is_run_where_that_is() -> None:
