@@ -106,7 +106,7 @@ lock-check: .venv/development ## ask the index for each locked version: its hash
 		done; \
 	done
 
-test-long: .venv/development .venv/benchmarks ## the training commands and measurements of the pages, with little to do, and those of a Ray cluster; half an hour
+test-long: .venv/development ## the training commands and measurements of the pages, with little to do, and those of a Ray cluster; half an hour
 	LONG_TESTS=1 $(bin)/pytest tests/test_training_docs.py tests/test_extend.py tests/test_benchmarks.py tests/cluster/test_commands.py
 
 image-test: .venv/development ## build the images and run the pages' Docker commands; needs root, buildah, debootstrap and Docker

@@ -21,33 +21,29 @@ def check_port(setting: str, host: str, port: int) -> None:
         host: a name or an address.
         port: the number.
     """
-    failed: OSError | None = None
-    bound = 0
     try:
-        for family, kind, protocol, _, address in socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        ):
-            try:
-                _bind(socket.socket(family, kind, protocol), address)
-                bound += 1
-            except OSError as error:
-                failed = error
-                if error.errno == errno.EADDRINUSE:
-                    raise PortTakenError(
-                        f"{setting}={port}: {error.strerror}. Choose another port, or end what has "
-                        "this one."
-                    ) from error
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        errors = [_error_of(family, address) for family, _, _, _, address in found]
     except socket.gaierror as error:
-        failed = error
-    if not bound and failed is not None:
-        raise PortTakenError(
-            f"EMOTION_HOST={host}, {setting}={port}: {failed.strerror}."
-        ) from failed
+        errors = [error]
+    for problem in filter(None, errors):
+        if problem.errno == errno.EADDRINUSE:
+            raise PortTakenError(
+                f"{setting}={port}: {problem.strerror}. Choose another port, or end what has this "
+                "one."
+            ) from problem
+    if (last := errors[-1]) is not None and all(errors):
+        raise PortTakenError(f"EMOTION_HOST={host}, {setting}={port}: {last.strerror}.") from last
 
 
-def _bind(probe: socket.socket, address: Any) -> None:
-    with probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if probe.family == socket.AF_INET6:
-            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        probe.bind(address)
+def _error_of(family: int, address: Any) -> OSError | None:
+    """Try to bind an address; return why it cannot be."""
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            probe.bind(address)
+    except OSError as error:
+        return error
+    return None

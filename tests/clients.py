@@ -2,6 +2,8 @@
 
 import itertools
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+
+from benchmarks.server import ROOT
 
 Request = dict[str, Any]
 
@@ -67,6 +71,22 @@ def eventually(holds: Callable[[], object], seconds: float = 30) -> None:
     while not holds():
         assert time.monotonic() < until, "it did not come about"
         time.sleep(0.05)
+
+
+def refused_start(**environment: str) -> str:
+    """Start a service that has to refuse to start, and return its one line of why."""
+    done = subprocess.run(
+        [sys.executable, "-m", "service"],
+        env=os.environ | environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    return line
 
 
 def is_ready(url: str) -> bool:

@@ -1,7 +1,6 @@
 """The Open Inference Protocol over gRPC: tritonclient, unchanged, at a live service."""
 
 import asyncio
-import os
 import signal
 import socket
 import subprocess
@@ -30,7 +29,7 @@ from emotion.store import ModelStore
 from service.keys import main as make_keys
 from service.oip.errors import BadInferenceError
 from service.oip.tensors import join
-from tests.clients import eventually
+from tests.clients import eventually, refused_start
 from tests.conftest import ROOT, Server, StartServer
 from tests.observed import events, sample
 from tests.test_oip_clients import image_array, pixel_array
@@ -489,25 +488,14 @@ def test_a_port_that_is_taken_is_refused_with_a_sentence(store: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         for workers in ("1", "2"):
-            done = subprocess.run(
-                [sys.executable, "-m", "service"],
-                env=os.environ
-                | {
-                    "EMOTION_GRPC_PORT": str(port),
-                    "EMOTION_HOST": "127.0.0.1",
-                    "EMOTION_PORT": str(free_port()),
-                    "EMOTION_STORE": str(store),
-                    "EMOTION_WORKERS": workers,
-                },
-                cwd=ROOT,
-                capture_output=True,
-                text=True,
-                timeout=60,
+            said = refused_start(
+                EMOTION_GRPC_PORT=str(port),
+                EMOTION_HOST="127.0.0.1",
+                EMOTION_PORT=str(free_port()),
+                EMOTION_STORE=str(store),
+                EMOTION_WORKERS=workers,
             )
-            assert done.returncode == 1
-            (line,) = done.stderr.splitlines()
-            assert line.startswith(f"error: EMOTION_GRPC_PORT={port}: Address already in use")
-            assert done.stdout == ""
+            assert said.startswith(f"error: EMOTION_GRPC_PORT={port}: Address already in use")
 
 
 def test_without_the_extra_the_port_is_refused_with_a_sentence() -> None:

@@ -5,7 +5,6 @@ import base64
 import gc
 import io
 import json
-import os
 import re
 import signal
 import socket
@@ -25,7 +24,7 @@ from PIL import Image
 from emotion import EMOTIONS, Classifier
 from emotion.store import ModelStore
 from service.engine import DeadlineError, Engine, OverloadedError
-from tests.clients import cpu_seconds
+from tests.clients import cpu_seconds, refused_start
 from tests.conftest import ROOT, Server, StartServer, encode
 from tests.observed import events, problem_of, sample
 from tests.test_decode import BOMBS, bomb, many_chunks, many_scans
@@ -481,18 +480,8 @@ def test_a_wrong_setting_ends_the_service_with_a_reason(
 def test_a_port_that_is_taken_is_refused_before_anything_is_loaded() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        done = subprocess.run(
-            [sys.executable, "-m", "service"],
-            env=os.environ | {"EMOTION_PORT": port},
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-    assert done.returncode == 1
-    (line,) = done.stderr.splitlines()
-    assert line.startswith(f"error: EMOTION_PORT={port}: Address already in use. Choose another")
-    assert done.stdout == ""
+        said = refused_start(EMOTION_PORT=port)
+    assert said.startswith(f"error: EMOTION_PORT={port}: Address already in use. Choose another")
 
 
 def test_lazy_loading_and_several_workers(start_server: StartServer, photo: bytes) -> None:

@@ -74,7 +74,7 @@ def input_sizes(model: str, reports: Path) -> Path:
         sizes=[
             MeasuredSize(
                 size=size,
-                images=sum(fold.images for fold in trial.folds.values()),
+                images=trial.images,
                 accuracy={p: trial.accuracy(p) for p in PRECISIONS},
                 p50_ms=p50[size],
             )

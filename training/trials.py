@@ -64,10 +64,14 @@ class Trial(BaseModel):
         """Its recipe, with what recipes could not say yet when it was made."""
         return Recipe.model_validate(self.recipe)
 
+    @property
+    def images(self) -> int:
+        """How many images its folds have together."""
+        return sum(fold.images for fold in self.folds.values())
+
     def accuracy(self, precision: Precision) -> float:
         """Return the share of right answers over all its folds' images, 0..1."""
-        right = sum(fold.right[precision] for fold in self.folds.values())
-        return right / sum(fold.images for fold in self.folds.values())
+        return sum(fold.right[precision] for fold in self.folds.values()) / self.images
 
     def after(self, before: "Trial") -> "Trial":
         """Return this trial with the folds and machines of one before, too.
@@ -111,13 +115,13 @@ def keep_trial(
     done = {f: place for f, place in places.items() if place.predictions(model).is_file()}
     if not done:
         raise PredictionsError(f"{workspace.root} has no finished fold of {model}.")
-    answers = {fold: read_predictions(place.predictions(model)) for fold, place in done.items()}
     kept = read_trials(reports)
     trial: Trial | None = next((t for t in kept if t.key == (title, model, protocol.name)), None)
     others = [other for other in kept if other is not trial]
     rows = read_predictions(reports / trial.predictions) if trial else []
     for fold, place in done.items():
         log = TrainedModel.model_validate_json(place.log(model).read_text())
+        answers = read_predictions(place.predictions(model))
         one = Trial(
             title=title,
             model=model,
@@ -127,10 +131,10 @@ def keep_trial(
             machine=log.machine,
             data_fingerprint=log.run.data_fingerprint,
             recipe=log.run.recipe,
-            folds={fold: _tried(answers[fold], log.seconds)},
+            folds={fold: _tried(answers, log.seconds)},
         )
         trial = one.after(trial) if trial else one
-        rows = [row for row in rows if row.fold != fold] + answers[fold]
+        rows = [row for row in rows if row.fold != fold] + answers
     assert trial is not None  # noqa: S101 (there is a fold)
     if trial.predictions in {other.predictions for other in others}:
         raise PredictionsError(f"'{title}' is too like a title that is kept: give another --title.")

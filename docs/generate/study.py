@@ -199,8 +199,7 @@ def _scores(protocol: str) -> list[ArtifactScores]:
 
 
 def _trial_row(trial: Trial) -> tuple[str, ...]:
-    images = sum(fold.images for fold in trial.folds.values())
-    shares = trial.accuracy("float32"), trial.accuracy("int8")
+    shares = (f"{trial.accuracy(precision):.1%}" for precision in ("float32", "int8"))
     protocol = PROTOCOLS[trial.protocol]
     merged = [
         row.predicted == row.label
@@ -211,7 +210,7 @@ def _trial_row(trial: Trial) -> tuple[str, ...]:
     if len(trial.folds) == protocol.folds:
         folds = "the random split" if protocol.leaks else "all"
     against = f"{np.mean(merged):.1%}" if merged else "not measured"
-    return (trial.title, trial.model, folds, str(images), *map("{:.1%}".format, shares), against)
+    return (trial.title, trial.model, folds, str(trial.images), *shares, against)
 
 
 def _model() -> str:

@@ -4,7 +4,6 @@ A package adds a subcommand with an entry point of the group ``emotion.commands`
 ``service/`` does for ``serve``: this library knows nothing of HTTP.
 """
 
-import json
 import sys
 from importlib.metadata import entry_points, version
 from typing import Annotated
@@ -16,6 +15,7 @@ from emotion.cli.bench import bench
 from emotion.cli.compare import compare
 from emotion.cli.models import models
 from emotion.cli.predict import predict
+from emotion.cli.show import tell_json
 from emotion.errors import EmotionError, name_of
 from emotion.printable import printable
 
@@ -62,15 +62,10 @@ def app() -> None:
         # Typer told wrong usage while it handled the exception that says what is wrong.
         message = getattr(end.__context__, "format_message", None)
         if message is not None:
-            _tell_json("usage", printable(message()))
+            tell_json("usage", printable(message()))
         raise
     except (EmotionError, OSError) as error:
         said = printable(str(error))
         print(f"error: {said}", file=sys.stderr)
-        _tell_json(name_of(error), said)
+        tell_json(name_of(error), said)
         sys.exit(1)
-
-
-def _tell_json(kind: str, detail: str) -> None:
-    if "--json" in sys.argv:
-        print(json.dumps({"error": kind, "detail": detail}))

@@ -32,6 +32,7 @@ from emotion.batch import (
 )
 from emotion.classifier import Classifier
 from emotion.cli import options as o
+from emotion.cli.show import tell_json
 from emotion.printable import printable
 
 SOME_FAILED = 3
@@ -119,8 +120,7 @@ def batch(
         journal.close()
         said = f"Stopped; {done:,} pictures are done. Run the same command to go on."
         _stderr.print(said)
-        if setup.as_json:
-            print(json.dumps({"error": "interrupted", "detail": said}))
+        tell_json("interrupted", said)
         raise typer.Exit(INTERRUPTED) from None
     except _NothingToDoError:
         journal.delete()
