@@ -16,10 +16,11 @@ from emotion.records import PRECISIONS, Metrics
 from emotion.store import ModelStore
 from tests.clients import eventually
 from tests.steps import failure, step, training
-from tests.synthetic import write_fer2013
-from training.datasets import FaceDataset, load_ckplus, load_fer2013, with_ckplus_labels
+from tests.synthetic import write_fer2013, write_ferplus
+from training.datasets import FaceDataset, load_ckplus
 from training.evaluate import expected_calibration_error, metrics_of
 from training.publish import GateError, check_gate, publish_model
+from training.web import ckplus_of_fer2013, load_fer2013
 from training.workspace import Evaluation, PretrainedBase, TrainedModel, Workspace
 
 pytestmark = pytest.mark.training
@@ -117,7 +118,30 @@ def test_fer2013_before_and_beside_ckplus(
     ckplus, _, fer2013 = run["data_fingerprint"].partition("+")
     assert ckplus == few_faces.fingerprint
     assert len(fer2013) == len(ckplus)
-    assert re.fullmatch(r"mobilenet_fer2013\.weights\.h5 \(sha256 [0-9a-f]{12}\)", recipe["init"])
+    assert re.fullmatch(r"mobilenet_fer2013\.npz \(sha256 [0-9a-f]{12}\)", recipe["init"])
+
+
+def test_ferplus_before_and_beside_ckplus(run_dir: Path, tmp_path: Path) -> None:
+    from training.network import build_classifier
+
+    here = ("--model", "mobilenet", "--run-dir", run_dir)
+    voted = ("--ferplus", write_ferplus(tmp_path / "ferplus"))
+    printed = step("pretrain", *here, *voted, *TINY, "--balance", 0.5).splitlines()
+    weights = Path(printed[-1])
+    log = PretrainedBase.model_validate_json((weights.parent / "pretrain.json").read_text())
+    assert weights.name == "mobilenet_ferplus.npz"
+    with np.load(weights) as trained:
+        contempt = trained["classes"].tolist().index("contempt")
+        started = build_classifier("mobilenet", 32, str(weights), 0)
+        kernel, _ = started.get_layer("logits").get_weights()
+        assert np.array_equal(
+            kernel[:, EMOTIONS.index("contempt")], trained["logits/kernel"][:, contempt]
+        )
+    assert printed[0] == f"FER+'s private test: {log.private_test_accuracy:.1%}"
+    step("train", *here, *TINY[2:], "--init", weights, "--rehearsal", 0.5, *voted)
+    run = json.loads((run_dir / "mobilenet" / "train.json").read_text())["run"]
+    assert run["recipe"]["init"].startswith("mobilenet_ferplus.npz (sha256 ")
+    assert "+" in run["data_fingerprint"]
 
 
 def test_prepare_reads_the_given_dataset(ckplus: Path, tmp_path: Path) -> None:
@@ -233,7 +257,7 @@ def test_weights_of_another_shape_or_damaged_are_named(tmp_path: Path) -> None:
 
 def test_fer2013_gets_the_labels_of_ckplus(tmp_path: Path) -> None:
     fer2013 = load_fer2013(write_fer2013(tmp_path / "fer2013.zip"), "train")
-    ours = with_ckplus_labels(fer2013)
+    ours = ckplus_of_fer2013(fer2013)
     theirs = Counter(name.split("/")[-2] for name in fer2013.names.tolist())
     found = Counter(
         (name.split("/")[-2], EMOTIONS[label])

@@ -18,7 +18,7 @@ from training.splits import Indices
 class Batches:
     """Part of a dataset, as tf.data batches.
 
-    Pixels are float32 [b, size, size, 3], 0..255; labels one-hot [b, classes]; weights [b]
+    Pixels are float32 [b, size, size, 3], 0..255; targets [b, classes]; weights [b]
     balance the classes. ``beside`` fills the recipe's share ``rehearsal`` of each batch, drawn
     with its classes balanced; an epoch is over when ``indices`` are. Where there is a ``teacher``
     (a classifier of these pixels), its answers are blended into the labels of ``epoch``.
@@ -34,7 +34,8 @@ class Batches:
         teacher: keras.Model | None = None,
     ) -> None:
         faces, labels = dataset.faces[indices], dataset.labels[indices]
-        weights = compute_sample_weight("balanced", labels)
+        targets = dataset.targets(classes)[indices]
+        weights = compute_sample_weight("balanced", labels) ** recipe.balance
         self._count = len(indices)
         self._size = min(recipe.batch_size, len(indices))
         self._beside = 0  # of each batch
@@ -42,10 +43,10 @@ class Batches:
             self._beside = round(self._size * recipe.rehearsal)
             self._chances = compute_sample_weight("balanced", beside.labels) / len(beside)
             faces = np.concatenate([faces, beside.faces])
-            labels = np.concatenate([labels, beside.labels])
+            targets = np.concatenate([targets, beside.targets(classes)])
             weights = np.concatenate([weights, np.ones(len(beside))])
         self._grey = tf.constant(face_tensors(faces, recipe.input_size)[..., :1])
-        self._one_hot = tf.one_hot(labels, classes)
+        self._targets = tf.constant(targets)
         self._weights = tf.constant(weights, tf.float32)
         self._recipe = recipe
         self._teacher = teacher
@@ -63,7 +64,7 @@ class Batches:
         batches = rows.map(
             lambda row: self._taught(
                 _colour(change(self._pixels(row), training=True)),
-                tf.gather(self._one_hot, row),
+                tf.gather(self._targets, row),
                 tf.gather(self._weights, row),
             )
         )
@@ -76,7 +77,7 @@ class Batches:
     def plain(self) -> Any:
         """In order, unchanged and unweighted."""
         rows = tf.data.Dataset.range(self._count).batch(self._size)
-        return rows.map(lambda row: (_colour(self._pixels(row)), tf.gather(self._one_hot, row)))
+        return rows.map(lambda row: (_colour(self._pixels(row)), tf.gather(self._targets, row)))
 
     def _order(self, random: np.random.Generator) -> npt.NDArray[np.int64]:
         order = random.permutation(self._count)

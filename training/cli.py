@@ -41,8 +41,8 @@ def prepare(options: Options) -> None:
 
 
 def pretrain(options: Options) -> None:
-    """Train a backbone on FER2013; prints the weights to give to `train --init`."""
-    from training.pretrain import pretrain as on_fer2013
+    """Train a backbone on FER2013, or FER+; prints the weights to give to `train --init`."""
+    from training import pretrain as stage
 
     recipe = _recipe(options)
     if recipe.rehearsal or recipe.teacher:
@@ -50,9 +50,11 @@ def pretrain(options: Options) -> None:
             "--rehearsal and --teacher are for the stages after this one: leave them out here."
         )
     workspace = _workspace(options)
-    log = on_fer2013(recipe, _fer2013(options), workspace)
-    print(f"FER2013's private test: {log.private_test_accuracy:.1%}")
-    print(workspace.pretrained(options.model))
+    voted: Path | None = options.ferplus
+    faces = stage.ferplus(voted) if voted else stage.fer2013(_fer2013(options))
+    log = stage.pretrain(recipe, faces, workspace)
+    print(f"{faces.learn.title}'s private test: {log.private_test_accuracy:.1%}")
+    print(workspace.pretrained(options.model, faces.name))
 
 
 def train(options: Options) -> None:
@@ -192,17 +194,17 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     steps = parser.add_subparsers(required=True, metavar="STEP")
     data, model, recipe = parents.data(), parents.model(), parents.recipe()
-    ckplus, fer2013 = parents.ckplus(), parents.fer2013()
+    ckplus, web = parents.ckplus(), parents.web()
     store, protocol, faces = parents.store(), parents.protocol(), parents.faces()
     takes: list[tuple[Callable[[Options], None], list[argparse.ArgumentParser]]] = [
         (prepare, [data, ckplus, faces]),
-        (pretrain, [model, recipe, data, fer2013]),
-        (train, [model, recipe, data, fer2013]),
+        (pretrain, [model, recipe, data, web]),
+        (train, [model, recipe, data, web]),
         (quantize, [model]),
         (evaluate, [model]),
         (publish, [model, store, parents.precisions()]),
-        (run, [data, ckplus, fer2013, faces, model, recipe, store]),
-        (crossval, [model, recipe, data, fer2013, protocol, parents.folds()]),
+        (run, [data, ckplus, web, faces, model, recipe, store]),
+        (crossval, [model, recipe, data, web, protocol, parents.folds()]),
         (merge, [protocol, store, parents.models(), parents.from_trial()]),
         (trial, [model, protocol, store, parents.title()]),
         (report, [store]),
@@ -233,11 +235,13 @@ def _fer2013(options: Options) -> Path:
 
 
 def _beside(recipe: Recipe, options: Options) -> "FaceDataset | None":
-    from training.datasets import load_fer2013, with_ckplus_labels
+    from training import web
 
     if not recipe.rehearsal:
         return None
-    return with_ckplus_labels(load_fer2013(_fer2013(options), "train"))
+    if options.ferplus:
+        return web.ckplus_of_ferplus(web.load_ferplus(options.ferplus, "Train"))
+    return web.ckplus_of_fer2013(web.load_fer2013(_fer2013(options), "train"))
 
 
 def _ckplus(options: Options) -> Path:

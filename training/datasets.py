@@ -1,4 +1,4 @@
-"""CK+ and FER2013, in their Kaggle layouts, to faces that went through the serving pipeline."""
+"""CK+, or pictures of one's own, to faces that went through the serving pipeline."""
 
 import hashlib
 import re
@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -26,12 +26,8 @@ CKPLUS_KAGGLE = "shawon10/ckplus"
 CKPLUS_COUNTS = dict(zip(EMOTIONS, (135, 54, 177, 75, 207, 84, 249), strict=True))
 CKPLUS_FRAMES = 3  # of each sequence, its last ones
 MIN_PEOPLE = 7  # subject_split's folds
-FER2013_CLASSES = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
-_CKPLUS_LABELS = {"angry": "anger", "sad": "sadness"}  # where FER2013 says it otherwise
-
 CKPLUS_NAME = re.compile(r"(?P<subject>S\d{3})_(?P<sequence>\d{3})_(?P<frame>\d{8})\.png")
 Folder: TypeAlias = Path | zipfile.Path
-Split = Literal["train", "test"]
 
 
 class DatasetError(EmotionError):
@@ -64,7 +60,11 @@ class FaceDataset:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def part(self, rows: npt.NDArray[Any]) -> "FaceDataset":
+    def targets(self, classes: int) -> npt.NDArray[np.float32]:
+        """Return what a classifier should answer for each face: one-hot, [n, classes]."""
+        return np.eye(classes, dtype=np.float32)[self.labels]
+
+    def part(self, rows: npt.NDArray[Any]) -> Self:
         """Return some of the faces: indices, or a mask."""
         arrays = {k: value for k, value in vars(self).items() if isinstance(value, np.ndarray)}
         return replace(self, **{name: array[rows] for name, array in arrays.items()})
@@ -103,7 +103,7 @@ def load_ckplus(source: Path, detector: Detector | None = None) -> FaceDataset:
         DatasetError: names the missing class, the missing images, or the unexpected file.
     """
     folder = open_ckplus(source)
-    files = [(label, file) for label in EMOTIONS for file in _images(folder, label, source)]
+    files = [(label, file) for label in EMOTIONS for file in images_of(folder, label, source)]
     found = Counter(label for label, _ in files)
     for label, expected in CKPLUS_COUNTS.items():
         if found[label] != expected:
@@ -129,7 +129,7 @@ def load_ckplus(source: Path, detector: Detector | None = None) -> FaceDataset:
                 f"{source}: {label}/{file.name} is one of {count} frames of its sequence, CK+ has "
                 f"{CKPLUS_FRAMES} of each: was a file renamed?"
             )
-    return _dataset(
+    return face_dataset(
         files,
         EMOTIONS,
         subjects=[match["subject"] for match in named],
@@ -150,8 +150,8 @@ def load_folder(source: Path, detector: Detector | None = None) -> FaceDataset:
     Raises:
         DatasetError: an emotion has no picture, a name no person, or there are too few people.
     """
-    folder = _find_folder(_open(source), EMOTIONS[0], source)
-    files = [(label, file) for label in EMOTIONS for file in _images(folder, label, source)]
+    folder = find_folder(open_source(source), EMOTIONS[0], source)
+    files = [(label, file) for label in EMOTIONS for file in images_of(folder, label, source)]
     for label in set(EMOTIONS) - {label for label, _ in files}:
         raise DatasetError(f"{source}: the folder {label} is empty.")
     for label, file in files:
@@ -167,7 +167,7 @@ def load_folder(source: Path, detector: Detector | None = None) -> FaceDataset:
             "on some, choose on others and test on yet others."
         )
     sequences = [Path(file.name).stem for _, file in files]
-    return _dataset(
+    return face_dataset(
         files,
         EMOTIONS,
         subjects=people,
@@ -180,7 +180,7 @@ def load_folder(source: Path, detector: Detector | None = None) -> FaceDataset:
 
 def open_ckplus(source: Path) -> Folder:
     """Find the folder of CK+'s seven class folders; raises DatasetError where there is none."""
-    return _find_folder(_open(source), "anger", source)
+    return find_folder(open_source(source), "anger", source)
 
 
 def read_pictures(ckplus: Path, names: Iterable[str]) -> list[Pixels]:
@@ -189,37 +189,19 @@ def read_pictures(ckplus: Path, names: Iterable[str]) -> list[Pixels]:
     return [decode((folder / name).read_bytes()) for name in names]
 
 
-def load_fer2013(source: Path, split: Split) -> FaceDataset:
-    """Read FER2013's ``train`` (28,709) or ``test`` images (7,178, both official test sets).
-
-    Raises:
-        DatasetError: names the missing class.
-    """
-    folder = _find_folder(_open(source), "train", source) / split
-    files = [(label, file) for label in FER2013_CLASSES for file in _images(folder, label, source)]
-    nobody = [""] * len(files)
-    return _dataset(
-        files,
-        FER2013_CLASSES,
-        subjects=nobody,
-        sequences=nobody,
-        source=source,
-        detector=None,
-        title="FER2013",
-    )
-
-
 def fingerprint_of(dataset: FaceDataset, beside: FaceDataset | None) -> str:
     """Identify the data of a run that learns from ``dataset`` and, maybe, another beside it."""
     return dataset.fingerprint + (f"+{beside.fingerprint}" if beside else "")
 
 
-def with_ckplus_labels(fer2013: FaceDataset) -> FaceDataset:
-    """Return FER2013's faces but the neutral ones, labels as indices into ``EMOTIONS``."""
-    names = [_CKPLUS_LABELS.get(label, label) for label in FER2013_CLASSES]
-    index = np.array([EMOTIONS.index(name) if name in EMOTIONS else -1 for name in names])
-    labels = index[fer2013.labels]
-    return replace(fer2013.part(labels >= 0), labels=labels[labels >= 0])
+def joined(one: FaceDataset, other: FaceDataset) -> FaceDataset:
+    """Return the faces of both, one's first."""
+    both: dict[str, Any] = {
+        name: np.concatenate([value, getattr(other, name)])
+        for name, value in vars(one).items()
+        if isinstance(value, np.ndarray)
+    }
+    return replace(one, **both, fingerprint=one.fingerprint + other.fingerprint)
 
 
 def fetch_ckplus() -> Path:
@@ -235,7 +217,8 @@ def fetch_ckplus() -> Path:
         ) from error
 
 
-def _open(source: Path) -> Folder:
+def open_source(source: Path) -> Folder:
+    """Return a folder, or the inside of a zip; raises DatasetError where it is neither."""
     if source.is_dir():
         return source
     if zipfile.is_zipfile(source):
@@ -243,8 +226,11 @@ def _open(source: Path) -> Folder:
     raise DatasetError(f"{source} is neither a folder nor a zip file.")
 
 
-def _find_folder(root: Folder, child: str, source: Path) -> Folder:
-    """Find the folder that holds ``child``: the root itself or one a level or two below."""
+def find_folder(root: Folder, child: str, source: Path) -> Folder:
+    """Find the folder that holds ``child``: the root itself or one a level or two below.
+
+    Raises DatasetError where none does.
+    """
     level: list[Folder] = [root]
     for _ in range(3):
         for folder in level:
@@ -254,13 +240,14 @@ def _find_folder(root: Folder, child: str, source: Path) -> Folder:
     raise DatasetError(f"{source} has no folder named {child}: is it the right dataset?")
 
 
-def _images(folder: Folder, label: str, source: Path) -> list[Folder]:
+def images_of(folder: Folder, label: str, source: Path) -> list[Folder]:
+    """Return a class's files by name; raises DatasetError where its folder is missing."""
     if not (folder / label).is_dir():
         raise DatasetError(f"{source}: the class folder {label} is missing.")
     return sorted((folder / label).iterdir(), key=lambda file: file.name)
 
 
-def _dataset(
+def face_dataset(
     files: list[tuple[str, Folder]],
     classes: tuple[str, ...],
     *,
@@ -270,6 +257,10 @@ def _dataset(
     detector: Detector | None,
     title: str = CKPLUS,
 ) -> FaceDataset:
+    """Bring pictures, each with its class, into the serving pipeline.
+
+    Raises DatasetError, naming the picture that cannot be read.
+    """
     faces = np.stack(list(_read_faces(files, source, detector)))
     labels = np.array([classes.index(label) for label, _ in files])
     content = (faces.tobytes(), labels.tobytes(), PIPELINE.fingerprint.encode())

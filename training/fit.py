@@ -8,6 +8,7 @@ import hashlib
 import json
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,7 @@ def fit(
     train: Indices,
     validation: Indices,
     folder: Path,
-    classes: int,
+    classes: Sequence[str],
     beside: FaceDataset | None = None,
     teacher: keras.Model | None = None,
 ) -> tuple[keras.Model, Progress]:
@@ -82,7 +83,7 @@ def fit(
         validation: indices that choose the epoch; no subject of ``train`` among them.
         folder: receives ``last.keras``, ``average.npz`` where the recipe averages weights,
             ``best.weights.h5`` and ``progress.json``.
-        classes: how many classes the labels have.
+        classes: what the labels index.
         beside: faces that fill the recipe's share ``rehearsal`` of each batch; labels as
             ``dataset``'s.
         teacher: a classifier whose answers are learnt beside the labels.
@@ -102,8 +103,8 @@ def fit(
     average = WeightAverage(model, recipe.weight_average)
     if progress.epoch:
         average.load(folder / _AVERAGE)
-    batches = Batches(dataset, train, recipe, classes, beside, teacher)
-    held_out = Batches(dataset, validation, recipe, classes).plain()
+    batches = Batches(dataset, train, recipe, len(classes), beside, teacher)
+    held_out = Batches(dataset, validation, recipe, len(classes)).plain()
     epochs = recipe.head_epochs + recipe.epochs
     with tqdm(total=epochs * len(batches), initial=progress.epoch * len(batches)) as bar:
         while not progress.finished(recipe):
@@ -128,7 +129,7 @@ def fit(
     return best, progress
 
 
-def _build(recipe: Recipe, classes: int, faces: Pixels) -> keras.Model:
+def _build(recipe: Recipe, classes: Sequence[str], faces: Pixels) -> keras.Model:
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16" if recipe.compute == "bfloat16" else policy)
     try:

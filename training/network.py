@@ -2,7 +2,7 @@
 
 import hashlib
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from training import faceres, resnet, shipped, tfjs
 from training.backbones import BACKBONES
 
 LOGITS = "logits"
+_KERNEL, _BIAS, _CLASSES = f"{LOGITS}/kernel", f"{LOGITS}/bias", "classes"
 
 
 class WeightsError(EmotionError):
@@ -23,7 +24,7 @@ class WeightsError(EmotionError):
 
 
 def build_classifier(
-    name: str, input_size: int, init: str, dropout: float, classes: int = len(EMOTIONS)
+    name: str, input_size: int, init: str, dropout: float, classes: Sequence[str] = EMOTIONS
 ) -> keras.Model:
     """Build uint8-ranged pixels [n, size, size, 3] -> probabilities [n, classes].
 
@@ -31,12 +32,13 @@ def build_classifier(
         name: one of BACKBONES.
         input_size: side of the input in pixels.
         init: ``imagenet`` (Keras downloads the weights), ``random``, or the path of weights:
-            Keras's ``.weights.h5`` or ``.h5`` of the base, an ``.npz`` keyed by variable path,
-            a ``.tflite`` of the model store (see training/shipped.py), or the ``.json`` of a
-            model for TensorFlow.js (HSE-FaceRes for MobileNet, see training/faceres.py; or
-            ImageNet's ResNet50, see training/resnet.py).
+            Keras's ``.weights.h5`` or ``.h5`` of the base, an ``.npz`` keyed by variable path
+            (``save_classifier``'s have the last layer too: what it knows of the same classes is
+            taken over), a ``.tflite`` of the model store (see training/shipped.py), or the
+            ``.json`` of a model for TensorFlow.js (HSE-FaceRes for MobileNet, see
+            training/faceres.py; or ImageNet's ResNet50, see training/resnet.py).
         dropout: rate before the last layer.
-        classes: how many classes the last layer tells apart.
+        classes: what the last layer tells apart.
 
     Raises:
         WeightsError: the weights are missing or have another shape.
@@ -49,7 +51,6 @@ def build_classifier(
         pooling="avg",
         name="base",
     )
-    _initialise(base, name, init)
     pixels = keras.Input((input_size, input_size, 3), name="pixels")
     # The ends are float32 whatever Keras's global policy makes of the base: bfloat16 has 8 bits.
     full: dict[str, Any] = {"dtype": "float32"}
@@ -57,9 +58,19 @@ def build_classifier(
         pixels
     )
     features = keras.layers.Dropout(dropout, name="dropout", **full)(base(normalised))
-    logits = keras.layers.Dense(classes, name=LOGITS, **full)(features)
+    logits = keras.layers.Dense(len(classes), name=LOGITS, **full)(features)
     probabilities = keras.layers.Softmax(name="probabilities", **full)(logits)
-    return keras.Model(pixels, probabilities, name=name)
+    model = keras.Model(pixels, probabilities, name=name)
+    _initialise(model, name, init, classes)
+    return model
+
+
+def save_classifier(model: keras.Model, classes: Sequence[str], path: Path) -> None:
+    """Write a classifier's weights for ``init``: its base's, its last layer's and its classes."""
+    kernel, bias = model.get_layer(LOGITS).get_weights()
+    base = {weight.path: weight.numpy() for weight in model.get_layer("base").weights}
+    with path.open("wb") as file:
+        np.savez(file, **base, **{_KERNEL: kernel, _BIAS: bias, _CLASSES: np.array(classes)})
 
 
 def init_source(init: str) -> str:
@@ -91,7 +102,8 @@ def _file(init: str) -> Path:
     return path
 
 
-def _initialise(base: keras.Model, name: str, init: str) -> None:
+def _initialise(model: keras.Model, name: str, init: str, classes: Sequence[str]) -> None:
+    base = model.get_layer("base")
     if init == "random":
         return
     if init == "imagenet":
@@ -109,6 +121,8 @@ def _initialise(base: keras.Model, name: str, init: str) -> None:
         if path.suffix == ".npz":
             with path.open("rb") as file, np.load(file) as arrays:
                 _assign(base, arrays)
+                if _CLASSES in arrays:
+                    _assign_known(model.get_layer(LOGITS), classes, arrays)
         elif tfjs.is_tfjs(path):
             (resnet if tfjs.has_layers(path) else faceres).assign(base, path)
         elif shipped.is_artifact(path):
@@ -128,3 +142,14 @@ def _reading(path: Path, name: str) -> Iterator[None]:
 def _assign(base: keras.Model, arrays: Any) -> None:
     for variable in base.weights:
         variable.assign(arrays[variable.path].astype("float32"))
+
+
+def _assign_known(logits: Any, classes: Sequence[str], arrays: Any) -> None:
+    """Give the last layer what it already knows of ``classes``; the others stay random."""
+    kernel, bias = logits.get_weights()
+    known = arrays[_CLASSES].tolist()
+    for index, label in enumerate(classes):
+        if label in known:
+            kernel[:, index] = arrays[_KERNEL][:, known.index(label)]
+            bias[index] = arrays[_BIAS][known.index(label)]
+    logits.set_weights([kernel, bias])

@@ -111,11 +111,16 @@ def precisions() -> argparse.ArgumentParser:
     return options
 
 
-def fer2013() -> argparse.ArgumentParser:
-    """Where FER2013 is."""
+def web() -> argparse.ArgumentParser:
+    """Where faces from the web are: FER2013, or FER+."""
     options = argparse.ArgumentParser(add_help=False)
     options.add_argument(
         "--fer2013", type=Path, help="zip or folder (default: in the data directory)"
+    )
+    options.add_argument(
+        "--ferplus",
+        type=Path,
+        help="take FER+ instead: zip or folder, as its generate_training_data.py makes it",
     )
     return options
 

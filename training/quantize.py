@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from emotion.arrays import Pixels
-from emotion.labels import EMOTIONS
 from emotion.records import PRECISIONS, Precision
 from training.recipe import Recipe
 from training.tflite import convert_float, int8_converter
@@ -43,9 +42,7 @@ def quantize(recipe: Recipe, weights: Path, calibration: Pixels, folder: Path) -
 def _convert_all(recipe: Recipe, weights: Path, calibration: Pixels, folder: Path) -> None:
     from training.network import build_classifier
 
-    model = build_classifier(
-        recipe.model, recipe.input_size, "random", recipe.dropout, len(EMOTIONS)
-    )
+    model = build_classifier(recipe.model, recipe.input_size, "random", recipe.dropout)
     model.load_weights(weights)
     for precision in PRECISIONS:
         content = convert(model, precision, calibration)

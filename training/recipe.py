@@ -28,6 +28,12 @@ class Recipe(BaseModel):
     )
     weight_decay: float = Field(default=1e-4, ge=0, description="AdamW's")
     label_smoothing: float = Field(default=0.1, ge=0, lt=1, description="of the one-hot labels")
+    balance: float = Field(
+        default=1,
+        ge=0,
+        le=1,
+        description="exponent of the classes' weights: 1 balances them, 0 leaves them as they are",
+    )
     dropout: float = Field(default=0.3, ge=0, lt=1, description="rate before the last layer")
     patience: int = Field(
         default=8, ge=1, description="epochs without a lower validation loss before stopping"
@@ -44,8 +50,8 @@ class Recipe(BaseModel):
         default=0,
         ge=0,
         lt=1,
-        description="share of each batch that comes from FER2013, so that CK+'s few people are "
-        "not learnt by heart",
+        description="share of each batch that comes from FER2013 or FER+, so that CK+'s few people "
+        "are not learnt by heart",
     )
     teacher: str = Field(
         default="", description="a model of the same run whose answers are learnt beside the labels"

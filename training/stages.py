@@ -44,7 +44,7 @@ def train_on(
         split.train,
         split.validation,
         folder / "checkpoint",
-        len(EMOTIONS),
+        EMOTIONS,
         beside,
         load_teacher(recipe, workspace),
     )

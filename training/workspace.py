@@ -30,7 +30,7 @@ class TrainedModel(RunLog):
 
 
 class PretrainedBase(RunLog):
-    """A base that was trained on FER2013's emotions."""
+    """A base that was trained on FER2013's emotions, or FER+'s."""
 
     private_test_accuracy: float
 
@@ -73,9 +73,9 @@ class Workspace:
         """The TrainedModel ``train`` leaves."""
         return self.folder(model) / "train.json"
 
-    def pretrained(self, model: str) -> Path:
-        """The base that ``pretrain`` leaves."""
-        return self.folder(model) / f"{model}_fer2013.weights.h5"
+    def pretrained(self, model: str, faces: str) -> Path:
+        """The weights that ``pretrain`` leaves, trained on ``fer2013`` or ``ferplus``."""
+        return self.folder(model) / f"{model}_{faces}.npz"
 
     def pretrained_log(self, model: str) -> Path:
         """The PretrainedBase that ``pretrain`` leaves."""
