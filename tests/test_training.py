@@ -80,6 +80,15 @@ def test_a_tiny_step_of_a_backbone_reaches_the_store(
     workspace.log(model).write_text(again.model_dump_json())
     with pytest.raises(GateError, match="another training"):
         publish_model(model, workspace, store, ("int8",))
+    before = [record.latency for record in ModelStore(store).records]
+    slow = {p: x.model_copy(update={"p50_ms": 999}) for p, x in evaluation.latency.items()}
+    workspace.evaluation(model).write_text(
+        evaluation.model_copy(update={"metrics": GOOD, "latency": slow}).model_dump_json()
+    )
+    publish_model(model, workspace, store)  # the same graphs: their latency is known
+    assert [record.latency for record in ModelStore(store).records] == before
+    publish_model(model, workspace, tmp_path / "new")
+    assert {r.latency.p50_ms for r in ModelStore(tmp_path / "new").records} == {999}
 
 
 def test_a_killed_training_resumes(run_dir: Path) -> None:

@@ -18,7 +18,7 @@ from emotion.classifier import CHECKOUT_STORE
 from emotion.store import REPORTS
 from tests.pages import commands
 from tests.steps import failure, step
-from tests.synthetic import write_ckplus, write_fer2013
+from tests.synthetic import write_ckplus, write_fer2013, write_ferplus
 from training.cli import main
 from training.datasets import FaceDataset
 from training.workspace import Workspace
@@ -48,6 +48,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     shutil.copytree(CHECKOUT_STORE / REPORTS, root / "store" / REPORTS)
     write_ckplus(root / "data" / "ckplus.zip")
     write_fer2013(root / "data" / "fer2013.zip")
+    write_ferplus(root / "data" / "ferplus")
     places = {"--data-dir": root / "data", "--run-dir": root / "run", "--store": root / "store"}
     recipe = {"--init": "random", "--input-size": 32, "--head-epochs": 0, "--epochs": 1}
     return places | recipe | {"--folds-only": 0}
@@ -72,6 +73,8 @@ def test_there_are_all_steps_of_a_training() -> None:
 def test_a_documented_command(words: list[str], small: dict[str, object]) -> None:
     known = options_of(words[0])
     changed = [part for name in small if name in known for part in (name, small[name])]
+    if "--ferplus" in words:
+        changed += ["--ferplus", Path(str(small["--data-dir"])) / "ferplus"]
     refusal = REFUSALS.get(" ".join(words))
     if refusal:
         assert refusal in failure(*words, *changed)
