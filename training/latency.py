@@ -3,11 +3,8 @@
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter as LiteRtInterpreter
-from ai_edge_litert.interpreter import OpResolverType
 
 from emotion.arrays import Pixels
 from emotion.interpreter import Interpreter
@@ -15,8 +12,6 @@ from emotion.machine import machine
 from emotion.records import ArtifactRecord, Latency
 from emotion.store import ModelStore, publish
 from training.card import renew_cards
-
-_ENDS = ("inputs", "outputs")
 
 
 def latency_of(artifact: bytes, tensors: Pixels, calls: int = 200) -> Latency:
@@ -43,14 +38,6 @@ def latency_from(milliseconds: list[float]) -> Latency:
     )
 
 
-def same_graph(one: bytes, other: bytes) -> bool:
-    """Whether two artifacts do the same with other weights, and so in the same time.
-
-    The same operators in the same order, on tensors of the same shapes and types.
-    """
-    return _operators(one) == _operators(other)
-
-
 def time_again(store: Path) -> list[ArtifactRecord]:
     """Time every artifact of the store on this machine, and publish records and cards anew.
 
@@ -70,14 +57,3 @@ def time_again(store: Path) -> list[ArtifactRecord]:
     publish(store, timed, {})
     renew_cards(store)
     return [record for record, _ in timed]
-
-
-def _operators(artifact: bytes) -> list[tuple[str, list[Any]]]:
-    plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-    interpreter = LiteRtInterpreter(model_content=artifact, experimental_op_resolver_type=plain)
-    details = interpreter.get_tensor_details()
-    tensors = {t["index"]: (t["shape"].tolist(), t["dtype"]) for t in details}
-    return [
-        (operator["op_name"], [tensors.get(index) for key in _ENDS for index in operator[key]])
-        for operator in interpreter._get_ops_details()  # as in training/shipped.py
-    ]

@@ -11,7 +11,7 @@ from emotion.preprocess import PIPELINE
 from emotion.records import PRECISIONS, ArtifactRecord, Latency, Precision, file_name
 from emotion.store import MANIFEST, REPORTS, ModelStore, publish
 from training.card import card, read_folds
-from training.latency import same_graph
+from training.operators import same_graph
 from training.workspace import Evaluation, TrainedModel, Workspace
 
 MAX_LOSS = 0.01

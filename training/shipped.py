@@ -10,9 +10,9 @@ from typing import Any
 
 import keras
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from training.folded import Array, fill_folded
+from training.operators import operators_of, plain
 
 _CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 
@@ -49,12 +49,10 @@ def assign(base: keras.Model, artifact: Path) -> None:
 
 def _convolutions(content: bytes, names: set[str]) -> dict[str, tuple[Array, Array]]:
     """Read the kernel [height, width, in, out] and the bias [out] of each of these layers."""
-    plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-    interpreter = Interpreter(model_content=content, experimental_op_resolver_type=plain)
+    interpreter = plain(content)
     interpreter.allocate_tensors()
     tensors = {tensor["index"]: tensor for tensor in interpreter.get_tensor_details()}
-    # LiteRT has no public list of operators; this one is as old as TensorFlow Lite.
-    operators = interpreter._get_ops_details()
+    operators = operators_of(interpreter)
     halves = {o["outputs"][0]: o["inputs"][0] for o in operators if o["op_name"] == "DEQUANTIZE"}
     found = {}
     for operator in operators:
@@ -68,7 +66,7 @@ def _convolutions(content: bytes, names: set[str]) -> dict[str, tuple[Array, Arr
     return found
 
 
-def _real(interpreter: Interpreter, tensor: dict[str, Any]) -> Array:
+def _real(interpreter: Any, tensor: dict[str, Any]) -> Array:
     """Return a tensor as the numbers it stands for; weights and biases have the zero point 0."""
     values: Array = interpreter.get_tensor(tensor["index"]).astype(np.float32)
     scales = tensor["quantization_parameters"]["scales"]
