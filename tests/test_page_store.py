@@ -169,7 +169,7 @@ def test_coarser_maps_are_asked_where_the_time_is_short(open_page: Open) -> None
     asked: list[str] = []
     page.on("request", lambda r: asked.append(r.url) if "/explain" in r.url else None)
     page.route("**/explain?*precision=int8&grid=10", too_late)  # the first map had time
-    page.get_by_role("button", name="Portrait").click()
+    page.get_by_role("button", name="Side light").click()  # whose maps are not flat
     note = page.locator("#sees-note")
     expect(note).to_contain_text(re.compile("no time to hide 10 . 10 places, so 6 . 6 were hidden"))
     expect(note).to_contain_text("correlate")  # of maps of one size

@@ -110,5 +110,5 @@ function comparison([first, second]) {
     return `The maps explain different answers: ${first.face.emotion} and ${second.face.emotion}.`;
   }
   const r = correlation(first.occlusion.drops.flat(), second.occlusion.drops.flat());
-  return Number.isNaN(r) ? "" : `The two maps correlate with r = ${r.toFixed(2)} (1: they look at the same places).`;
+  return Number.isNaN(r) ? "A flat map has nothing to compare." : `The two maps correlate with r = ${r.toFixed(2)} (1: they look at the same places).`;
 }
