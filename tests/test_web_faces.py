@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from emotion.labels import EMOTIONS
 from tests.synthetic import write_ferplus
-from training.datasets import DatasetError, joined
+from training.datasets import DatasetError
 from training.web import FERPLUS_CLASSES, ckplus_of_ferplus, load_fer2013, load_ferplus
 
 GOOD = 'fer0000000.png,"(0, 0, 48, 48)",0,9,1,0,0,0,0,0,0,0'
@@ -54,7 +54,7 @@ def test_ferplus_without_its_neutral_faces(tmp_path: Path) -> None:
 def test_two_parts_joined(tmp_path: Path) -> None:
     source = write_ferplus(tmp_path / "ferplus")
     one, other = load_ferplus(source, "Train"), load_ferplus(source, "Valid")
-    both = joined(one, other)
+    both = one.and_then(other)
     assert len(both) == len(one) + len(other) == len(both.targets(8))
     assert both.fingerprint == one.fingerprint + other.fingerprint
     assert np.array_equal(both.part(np.arange(len(one))).shares, one.shares)

@@ -18,10 +18,11 @@ from training.splits import Indices
 class Batches:
     """Part of a dataset, as tf.data batches.
 
-    Pixels are float32 [b, size, size, 3], 0..255; targets [b, classes]; weights [b]
-    balance the classes. ``beside`` fills the recipe's share ``rehearsal`` of each batch, drawn
-    with its classes balanced; an epoch is over when ``indices`` are. Where there is a ``teacher``
-    (a classifier of these pixels), its answers are blended into the labels of ``epoch``.
+    Pixels are float32 [b, size, size, 3], 0..255; targets [b, classes]; weights [b] balance the
+    classes as far as the recipe asks. ``beside`` fills the recipe's share ``rehearsal`` of each
+    batch, drawn with its classes balanced; an epoch is over when ``indices`` are. Where there is a
+    ``teacher`` (a classifier of these pixels), its answers are blended into the labels of
+    ``epoch``.
     """
 
     def __init__(

@@ -66,8 +66,18 @@ class FaceDataset:
 
     def part(self, rows: npt.NDArray[Any]) -> Self:
         """Return some of the faces: indices, or a mask."""
-        arrays = {k: value for k, value in vars(self).items() if isinstance(value, np.ndarray)}
-        return replace(self, **{name: array[rows] for name, array in arrays.items()})
+        return replace(self, **{name: array[rows] for name, array in self._arrays.items()})
+
+    @property
+    def _arrays(self) -> dict[str, Any]:
+        """What there is of each face."""
+        return {k: value for k, value in vars(self).items() if isinstance(value, np.ndarray)}
+
+    def and_then(self, other: Self) -> Self:
+        """Return these faces, then those of ``other``."""
+        pairs = {name: [array, other._arrays[name]] for name, array in self._arrays.items()}
+        both: dict[str, Any] = {name: np.concatenate(pair) for name, pair in pairs.items()}
+        return replace(self, **both, fingerprint=self.fingerprint + other.fingerprint)
 
     def save(self, path: Path) -> None:
         """Write as a compressed ``.npz``."""
@@ -192,16 +202,6 @@ def read_pictures(ckplus: Path, names: Iterable[str]) -> list[Pixels]:
 def fingerprint_of(dataset: FaceDataset, beside: FaceDataset | None) -> str:
     """Identify the data of a run that learns from ``dataset`` and, maybe, another beside it."""
     return dataset.fingerprint + (f"+{beside.fingerprint}" if beside else "")
-
-
-def joined(one: FaceDataset, other: FaceDataset) -> FaceDataset:
-    """Return the faces of both, one's first."""
-    both: dict[str, Any] = {
-        name: np.concatenate([value, getattr(other, name)])
-        for name, value in vars(one).items()
-        if isinstance(value, np.ndarray)
-    }
-    return replace(one, **both, fingerprint=one.fingerprint + other.fingerprint)
 
 
 def fetch_ckplus() -> Path:

@@ -79,7 +79,7 @@ def fit(
     Args:
         recipe: what to do.
         dataset: faces and labels.
-        train: indices to learn from; classes are weighted by inverse frequency.
+        train: indices to learn from; classes are weighted as the recipe says.
         validation: indices that choose the epoch; no subject of ``train`` among them.
         folder: receives ``last.keras``, ``average.npz`` where the recipe averages weights,
             ``best.weights.h5`` and ``progress.json``.

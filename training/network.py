@@ -148,8 +148,9 @@ def _assign_known(logits: Any, classes: Sequence[str], arrays: Any) -> None:
     """Give the last layer what it already knows of ``classes``; the others stay random."""
     kernel, bias = logits.get_weights()
     known = arrays[_CLASSES].tolist()
+    known_kernel, known_bias = arrays[_KERNEL], arrays[_BIAS]
     for index, label in enumerate(classes):
         if label in known:
-            kernel[:, index] = arrays[_KERNEL][:, known.index(label)]
-            bias[index] = arrays[_BIAS][known.index(label)]
+            kernel[:, index] = known_kernel[:, known.index(label)]
+            bias[index] = known_bias[known.index(label)]
     logits.set_weights([kernel, bias])

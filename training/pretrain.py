@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from emotion.preprocess import face_tensors
-from training.datasets import FaceDataset, joined
+from training.datasets import FaceDataset
 from training.fit import fit
 from training.network import save_classifier
 from training.recipe import Recipe
@@ -51,7 +51,7 @@ def pretrain(recipe: Recipe, faces: WebFaces, workspace: Workspace) -> Pretraine
     Raises:
         WeightsError, OtherRunError, DivergedError: see fit.
     """
-    both = joined(faces.learn, faces.choose)
+    both = faces.learn.and_then(faces.choose)
     learn, choose = np.split(np.arange(len(both)), [len(faces.learn)])
     run = run_of(recipe, both)
     folder = workspace.folder(recipe.model) / faces.name

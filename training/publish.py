@@ -53,9 +53,14 @@ def publish_model(
     )
     contents = {p: workspace.read(workspace.artifact(model, p), "quantize") for p in PRECISIONS}
     check_gate(model, evaluation, {p: len(c) for p, c in contents.items()})
-    siblings = _siblings(model, store, precisions)
+    published = _published(model, store)
+    siblings = [record for record, _ in published if record.precision not in precisions]
     _check_siblings(siblings, trained)
-    latency = evaluation.latency | _kept_latency(model, store, contents)
+    latency = evaluation.latency | {
+        record.precision: record.latency
+        for record, content in published
+        if same_graph(content, contents[record.precision])
+    }
     records = [
         (_record(model, precision, content, trained, evaluation, latency[precision]), content)
         for precision, content in contents.items()
@@ -95,12 +100,12 @@ def check_gate(model: str, evaluation: Evaluation, sizes: dict[Precision, int]) 
         raise GateError(f"{model} is not published: {'; '.join(reasons)}.")
 
 
-def _siblings(model: str, store: Path, precisions: Sequence[Precision]) -> list[ArtifactRecord]:
-    """Return the model's artifacts that stay in the store as they are."""
+def _published(model: str, store: Path) -> list[tuple[ArtifactRecord, bytes]]:
+    """Return the model's artifacts in the store, none where there is no store yet."""
     if not (store / MANIFEST).exists():
         return []
-    mine = (r for r in ModelStore(store).records if r.model == model)
-    return [record for record in mine if record.precision not in precisions]
+    opened = ModelStore(store)
+    return [(record, opened.read(record)) for record in opened.records if record.model == model]
 
 
 def _check_siblings(siblings: Sequence[ArtifactRecord], trained: TrainedModel) -> None:
@@ -110,20 +115,6 @@ def _check_siblings(siblings: Sequence[ArtifactRecord], trained: TrainedModel) -
                 f"{record.name} in the store comes from another training: publish it as well, or "
                 "the precisions could not be compared."
             )
-
-
-def _kept_latency(
-    model: str, store: Path, contents: dict[Precision, bytes]
-) -> dict[Precision, Latency]:
-    """Return the store's figures of each artifact whose graph it already has."""
-    if not (store / MANIFEST).exists():
-        return {}
-    opened = ModelStore(store)
-    return {
-        record.precision: record.latency
-        for record in opened.records
-        if record.model == model and same_graph(opened.read(record), contents[record.precision])
-    }
 
 
 def _record(

@@ -13,6 +13,7 @@ from emotion.labels import EMOTIONS
 from training.datasets import (
     DatasetError,
     FaceDataset,
+    Folder,
     face_dataset,
     find_folder,
     images_of,
@@ -20,7 +21,8 @@ from training.datasets import (
 )
 
 FER2013_CLASSES = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
-FER2013_NAMES = ("anger", *FER2013_CLASSES[1:5], "sadness", "surprise")  # as CK+ has them
+# The same, as CK+ has them.
+FER2013_NAMES = ("anger", "disgust", "fear", "happy", "neutral", "sadness", "surprise")
 FERPLUS_CLASSES = (*EMOTIONS, "neutral")
 Split = Literal["train", "test"]
 Part = Literal["Train", "Valid", "Test"]
@@ -55,16 +57,7 @@ def load_fer2013(source: Path, split: Split) -> FaceDataset:
     files = [
         (label, file) for label in FER2013_CLASSES for file in images_of(folder, label, source)
     ]
-    nobody = [""] * len(files)
-    return face_dataset(
-        files,
-        FER2013_CLASSES,
-        subjects=nobody,
-        sequences=nobody,
-        source=source,
-        detector=None,
-        title="FER2013",
-    )
+    return _faces_of_nobody(files, FER2013_CLASSES, source, "FER2013")
 
 
 def load_ferplus(source: Path, part: Part) -> VotedFaces:
@@ -99,16 +92,8 @@ def load_ferplus(source: Path, part: Part) -> VotedFaces:
     shares = np.array(votes, np.float32)
     shares /= shares.sum(axis=1, keepdims=True)
     tops = [FERPLUS_CLASSES[top] for top in shares.argmax(axis=1)]
-    nobody = [""] * len(images)
-    faces = face_dataset(
-        list(zip(tops, images, strict=True)),
-        FERPLUS_CLASSES,
-        subjects=nobody,
-        sequences=nobody,
-        source=source,
-        detector=None,
-        title="FER+",
-    )
+    files = list(zip(tops, images, strict=True))
+    faces = _faces_of_nobody(files, FERPLUS_CLASSES, source, "FER+")
     content = faces.fingerprint.encode() + shares.tobytes()
     fields = vars(faces) | {"fingerprint": hashlib.sha256(content).hexdigest()[:16]}
     return VotedFaces(**fields, shares=shares)
@@ -126,6 +111,22 @@ def ckplus_of_ferplus(faces: VotedFaces) -> VotedFaces:
     named = faces.part(faces.labels < len(EMOTIONS))
     shares = named.targets(len(FERPLUS_CLASSES))[:, : len(EMOTIONS)]
     return replace(named, shares=shares / shares.sum(axis=1, keepdims=True))
+
+
+def _faces_of_nobody(
+    files: list[tuple[str, Folder]], classes: tuple[str, ...], source: Path, title: str
+) -> FaceDataset:
+    """Read pictures that are face crops already, and do not tell whose."""
+    nobody = [""] * len(files)
+    return face_dataset(
+        files,
+        classes,
+        subjects=nobody,
+        sequences=nobody,
+        source=source,
+        detector=None,
+        title=title,
+    )
 
 
 def _counts(row: list[str]) -> npt.NDArray[np.int64]:

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from emotion.store import ModelStore
+from training.operators import operators_of, plain
 
 Reals = npt.NDArray[np.float64]
 
@@ -58,14 +58,10 @@ def first_convolution(store: ModelStore, model: str) -> Layer:
 def _first(
     store: ModelStore, model: str, precision: str
 ) -> tuple[npt.NDArray[Any], list[dict[str, Any]]]:
-    interpreter = Interpreter(
-        model_content=store.read(store.record(model, precision)),
-        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-    )
+    interpreter = plain(store.read(store.record(model, precision)))
     interpreter.allocate_tensors()
     tensors = {tensor["index"]: tensor for tensor in interpreter.get_tensor_details()}
-    # LiteRT has no public list of operators; this one is as old as TensorFlow Lite.
-    operator = next(op for op in interpreter._get_ops_details() if op["op_name"] == "CONV_2D")
+    operator = next(op for op in operators_of(interpreter) if op["op_name"] == "CONV_2D")
     used = [tensors[operator[side][place]] for side, place in (("inputs", 0), ("inputs", 1))]
     details = [*used, tensors[operator["outputs"][0]]]
     return interpreter.get_tensor(details[1]["index"]).copy(), details

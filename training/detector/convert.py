@@ -68,13 +68,14 @@ def _heads(calibrated: bytes) -> list[str]:
     import tensorflow as tf
 
     from training.detector.graph import HEAD
+    from training.operators import operators_of
 
     interpreter = tf.lite.Interpreter(model_content=calibrated)
     names = {tensor["index"]: tensor["name"] for tensor in interpreter.get_tensor_details()}
     (output,) = interpreter.get_output_details()
     operators = [
         (operator["op_name"], names[operator["outputs"][0]])
-        for operator in interpreter._get_ops_details()
+        for operator in operators_of(interpreter)
     ]
     return [
         name
