@@ -28,7 +28,7 @@ class WeightAverage(keras.callbacks.Callback):  # type: ignore[misc]
         step = int(self.model.optimizer.iterations)
         decay = min(self._decay, (1 + step) / (10 + step))
         for average, weight in zip(self._averages, self._weights, strict=False):
-            average += (1 - decay) * (weight.value.numpy() - average)
+            average += (1 - decay) * (keras.ops.convert_to_numpy(weight) - average)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
@@ -56,7 +56,7 @@ class WeightAverage(keras.callbacks.Callback):  # type: ignore[misc]
                 self._averages = [arrays[name] for name in arrays.files]
 
     def _values(self) -> list[Any]:
-        return [weight.value.numpy().copy() for weight in self._weights]
+        return [keras.ops.convert_to_numpy(weight).copy() for weight in self._weights]
 
     def _assign(self, values: list[Any]) -> None:
         for weight, value in zip(self._weights, values, strict=True):

@@ -1,28 +1,29 @@
-"""Faces to the batches that Keras's ``fit`` takes, augmented on the fly beside the training."""
+"""Faces to the batches that Keras's ``fit`` takes, augmented on the fly, whatever its backend."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import TypeAlias
 
 import keras
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 from sklearn.utils.class_weight import compute_sample_weight
 
 from emotion.preprocess import face_tensors
-from training.augment import augmentation
+from training.augment import Floats, augmented
 from training.datasets import FaceDataset
 from training.recipe import Recipe
 from training.splits import Indices
 
+Batch: TypeAlias = tuple[Floats, ...]
+
 
 class Batches:
-    """Part of a dataset, as tf.data batches.
+    """Part of a dataset, to learn from batch by batch.
 
     Pixels are float32 [b, size, size, 3], 0..255; targets [b, classes]; weights [b] balance the
     classes as far as the recipe asks. ``beside`` fills the recipe's share ``rehearsal`` of each
     batch, drawn with its classes balanced; an epoch is over when ``indices`` are. Where there is a
-    ``teacher`` (a classifier of these pixels), its answers are blended into the labels of
-    ``epoch``.
+    ``teacher`` (a classifier of these pixels), its answers are blended into the labels.
     """
 
     def __init__(
@@ -46,9 +47,9 @@ class Batches:
             faces = np.concatenate([faces, beside.faces])
             targets = np.concatenate([targets, beside.targets(classes)])
             weights = np.concatenate([weights, np.ones(len(beside))])
-        self._grey = tf.constant(face_tensors(faces, recipe.input_size)[..., :1])
-        self._targets = tf.constant(targets)
-        self._weights = tf.constant(weights, tf.float32)
+        self._grey = np.ascontiguousarray(face_tensors(faces, recipe.input_size)[..., 0])
+        self._targets = targets
+        self._weights = weights.astype(np.float32)
         self._recipe = recipe
         self._teacher = teacher
 
@@ -56,52 +57,39 @@ class Batches:
         """Batches of one epoch; a last, smaller one is dropped (its statistics are poor)."""
         return self._count // (self._size - self._beside)
 
-    def epoch(self, number: int) -> Any:
+    def epoch(self, number: int) -> Iterator[Batch]:
         """Shuffled, augmented and weighted; the same for the same seed and number."""
         random = np.random.default_rng((self._recipe.seed, number))
-        order = self._order(random)
-        change = augmentation(int(random.integers(2**31)), self._recipe)
-        rows = tf.data.Dataset.from_tensor_slices(order).batch(self._size, drop_remainder=True)
-        batches = rows.map(
-            lambda row: self._taught(
-                _colour(change(self._pixels(row), training=True)),
-                tf.gather(self._targets, row),
-                tf.gather(self._weights, row),
-            )
-        )
-        if self._recipe.mixup:
-            shares = random.beta(self._recipe.mixup, self._recipe.mixup, len(self))
-            shares = tf.data.Dataset.from_tensor_slices(shares.astype(np.float32))
-            batches = tf.data.Dataset.zip(batches, shares).map(_mix)
-        return batches.prefetch(2)
-
-    def plain(self) -> Any:
-        """In order, unchanged and unweighted."""
-        rows = tf.data.Dataset.range(self._count).batch(self._size)
-        return rows.map(lambda row: (_colour(self._pixels(row)), tf.gather(self._targets, row)))
+        for rows in self._order(random):
+            pixels = _colour(augmented(self._grey[rows], self._recipe, random))
+            targets = self._taught(pixels, self._targets[rows])
+            batch: Batch = (pixels, targets, self._weights[rows])
+            if self._recipe.mixup:
+                share = np.float32(random.beta(self._recipe.mixup, self._recipe.mixup))
+                batch = _mixed(batch, share)
+            yield batch
 
     def _order(self, random: np.random.Generator) -> npt.NDArray[np.int64]:
+        """Draw the rows of each batch, [batches, b]."""
         order = random.permutation(self._count)
-        if not self._beside:
-            return order
         own = order[: len(self) * (self._size - self._beside)].reshape(len(self), -1)
+        if not self._beside:
+            return own
         drawn = random.choice(len(self._chances), (len(self), self._beside), p=self._chances)
-        return np.concatenate([own, self._count + drawn], axis=1).ravel()
+        return np.concatenate([own, self._count + drawn], axis=1)
 
-    def _taught(self, pixels: Any, labels: Any, weights: Any) -> tuple[Any, Any, Any]:
-        if self._teacher is not None:
-            share = self._recipe.distillation
-            labels = (1 - share) * labels + share * self._teacher(pixels, training=False)
-        return pixels, labels, weights
-
-    def _pixels(self, row: Any) -> Any:
-        return tf.cast(tf.gather(self._grey, row), tf.float32)
+    def _taught(self, pixels: Floats, labels: Floats) -> Floats:
+        if self._teacher is None:
+            return labels
+        share = np.float32(self._recipe.distillation)
+        answers: Floats = self._teacher.predict_on_batch(pixels)
+        return (1 - share) * labels + share * answers
 
 
-def _mix(batch: Any, share: Any) -> Any:
+def _mixed(batch: Batch, share: np.float32) -> Batch:
     """Blend each example with the one opposite in its batch (Zhang et al. 2018, mixup)."""
     return tuple(share * part + (1 - share) * part[::-1] for part in batch)
 
 
-def _colour(grey: Any) -> Any:
-    return tf.repeat(grey, 3, axis=-1)
+def _colour(grey: Floats) -> Floats:
+    return np.repeat(grey[..., np.newaxis], 3, axis=-1)

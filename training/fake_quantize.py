@@ -8,7 +8,6 @@ scale per channel costs them little.
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 
 @keras.saving.register_keras_serializable("emotion")
@@ -17,8 +16,9 @@ class FakeQuantizedReLU6(keras.layers.Layer):  # type: ignore[misc]
 
     def call(self, inputs: Any) -> Any:
         """Keep the shape; the rounding is computed in float32."""
-        full = tf.cast(tf.nn.relu6(inputs), tf.float32)
-        return tf.cast(tf.quantization.fake_quant_with_min_max_args(full, 0, 6), inputs.dtype)
+        full = keras.ops.cast(keras.ops.relu6(inputs), "float32")
+        rounded = keras.quantizers.fake_quant_with_min_max_vars(full, 0.0, 6.0)
+        return keras.ops.cast(rounded, inputs.dtype)
 
 
 def fake_quantized(model: keras.Model) -> keras.Model:

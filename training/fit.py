@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 from tqdm import tqdm
 
 from emotion.arrays import Pixels
@@ -104,7 +105,8 @@ def fit(
     if progress.epoch:
         average.load(folder / _AVERAGE)
     batches = Batches(dataset, train, recipe, len(classes), beside, teacher)
-    held_out = Batches(dataset, validation, recipe, len(classes)).plain()
+    held_out = face_tensors(dataset.faces[validation], recipe.input_size).astype(np.float32)
+    targets = dataset.targets(len(classes))[validation]
     epochs = recipe.head_epochs + recipe.epochs
     with tqdm(total=epochs * len(batches), initial=progress.epoch * len(batches)) as bar:
         while not progress.finished(recipe):
@@ -112,12 +114,16 @@ def fit(
                 _begin_phase(model, recipe, progress.epoch, len(batches))
             started = time.perf_counter()
             logs = model.fit(
-                batches.epoch(progress.epoch), callbacks=[_Advance(bar), average], verbose=0
+                batches.epoch(progress.epoch),
+                steps_per_epoch=len(batches),
+                callbacks=[_Advance(bar), average],
+                verbose=0,
             ).history
             progress.epoch += 1
             progress.history.append({name: values[0] for name, values in logs.items()})
             with average.applied():
-                _validate(model, held_out, progress, folder)
+                scores = model.evaluate(held_out, targets, return_dict=True, verbose=0)
+                _validated(model, scores, progress, folder)
             progress.seconds += time.perf_counter() - started
             _checkpoint(model, average, progress, folder)
             bar.set_description(
@@ -167,8 +173,9 @@ def _begin_phase(model: keras.Model, recipe: Recipe, epoch: int, steps_per_epoch
     )
 
 
-def _validate(model: keras.Model, held_out: Any, progress: Progress, folder: Path) -> None:
-    logs = model.evaluate(held_out, return_dict=True, verbose=0)
+def _validated(
+    model: keras.Model, logs: dict[str, float], progress: Progress, folder: Path
+) -> None:
     progress.history[-1] |= {f"val_{name}": value for name, value in logs.items()}
     if not math.isfinite(logs["loss"]):
         raise DivergedError(

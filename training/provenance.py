@@ -1,7 +1,19 @@
-"""Which version of this code made something."""
+"""Which version of this code made something, and on what."""
 
 import subprocess
 from pathlib import Path
+
+
+def accelerators() -> list[str]:
+    """Name the accelerators that Keras's backend trains on; none on a machine without."""
+    import keras
+
+    if keras.backend.backend() != "jax":
+        devices: list[str] = keras.distribution.list_devices("gpu")
+        return devices
+    import jax
+
+    return [device.device_kind for device in jax.devices() if device.platform != "cpu"]
 
 
 def git_commit() -> str:

@@ -9,6 +9,7 @@ All three take the same uint8 pixels [1, size, size, 3].
 """
 
 import multiprocessing
+import os
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ def quantize(recipe: Recipe, weights: Path, calibration: Pixels, folder: Path) -
     """Write ``float32.tflite``, ``float16.tflite`` and ``int8.tflite`` into ``folder``.
 
     Runs in a child process: the converter keeps memory it never gives back (about 20 MB a call
-    in TensorFlow 2.20-2.22).
+    in TensorFlow 2.20-2.22), and it takes models of Keras's TensorFlow backend alone.
 
     Args:
         recipe: of the trained model.
@@ -35,8 +36,12 @@ def quantize(recipe: Recipe, weights: Path, calibration: Pixels, folder: Path) -
         folder: where the artifacts go.
     """
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=spawn) as pool:
+    with ProcessPoolExecutor(1, mp_context=spawn, initializer=_choose_tensorflow) as pool:
         pool.submit(_convert_all, recipe, weights, calibration, folder).result()
+
+
+def _choose_tensorflow() -> None:
+    os.environ["KERAS_BACKEND"] = "tensorflow"
 
 
 def _convert_all(recipe: Recipe, weights: Path, calibration: Pixels, folder: Path) -> None:

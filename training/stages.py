@@ -3,6 +3,7 @@
 from importlib.metadata import version
 from typing import Any
 
+import keras
 import numpy as np
 
 from emotion.arrays import Probabilities
@@ -16,7 +17,7 @@ from training.evaluate import probabilities_of
 from training.fit import Progress, fit
 from training.network import init_source
 from training.predictions import PredictionRow
-from training.provenance import git_commit
+from training.provenance import accelerators, git_commit
 from training.quantize import CALIBRATION_IMAGES, quantize
 from training.recipe import Recipe
 from training.splits import DataSplit, Indices
@@ -74,8 +75,8 @@ def course_of(run: TrainingRun, progress: Progress) -> dict[str, Any]:
         "epochs": progress.epoch,
         "best_epoch": progress.best_epoch,
         "seconds": progress.seconds,
-        "machine": machine(),
-        "packages": {name: version(name) for name in ("tensorflow", "keras", "numpy")},
+        "machine": ", ".join((machine(), *accelerators())),
+        "packages": {name: version(name) for name in (keras.backend.backend(), "keras", "numpy")},
         "history": progress.history,
     }
 
