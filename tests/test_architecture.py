@@ -56,6 +56,17 @@ def test_only_one_file_knows_litert() -> None:
     ]
 
 
+def test_only_conversion_knows_tensorflow() -> None:
+    """Training itself runs on any backend of Keras."""
+    users = [p.relative_to(ROOT) for p in sources("training") if "tensorflow" in imported(p)]
+    assert [str(user) for user in users] == [
+        "training/detector/convert.py",
+        "training/detector/layers.py",
+        "training/quantize.py",
+        "training/tflite.py",
+    ]
+
+
 def test_no_file_outgrows_its_idea() -> None:
     for package in FORBIDDEN:
         for path in sources(package):

@@ -87,6 +87,11 @@ def test_a_tiny_step_of_a_backbone_reaches_the_store(
     )
     publish_model(model, workspace, store)  # the same graphs: their latency is known
     assert [record.latency for record in ModelStore(store).records] == before
+    damaged = store / ModelStore(store).records[0].file
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    publish_model(model, workspace, store)  # replaced: what is measured now counts
+    assert ModelStore(store).records[0].latency.p50_ms == 999
+    assert ModelStore(store).read(ModelStore(store).records[0])
     publish_model(model, workspace, tmp_path / "new")
     assert {r.latency.p50_ms for r in ModelStore(tmp_path / "new").records} == {999}
 
@@ -246,9 +251,12 @@ def test_temperature_changes_confidence_but_no_ranking() -> None:
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
 def test_weights_of_another_shape_or_damaged_are_named(tmp_path: Path) -> None:
-    from training.network import WeightsError, build_classifier
+    from training.network import WeightsError, build_classifier, save_classifier
 
-    base = build_classifier("mobilenet", 32, "random", 0.3).get_layer("base")
+    model = build_classifier("mobilenet", 32, "random", 0.3)
+    base = model.get_layer("base")
+    more = ("a", "b", "c", "d", "e", "f", "g", *EMOTIONS)  # than its last layer has
+    save_classifier(model, more, tmp_path / "classes.npz")
     base.save_weights(tmp_path / "mobilenet.weights.h5")
     wrong = {variable.path: np.zeros(2, np.float32) for variable in base.weights}
     np.savez(tmp_path / "shape.npz", **wrong)
@@ -259,7 +267,8 @@ def test_weights_of_another_shape_or_damaged_are_named(tmp_path: Path) -> None:
         (tmp_path / "mobilenet.weights.h5").read_bytes()[:5000]
     )
     build_classifier("mobilenet", 32, str(tmp_path / "mobilenet.weights.h5"), 0.3)
-    for name in ("shape.npz", "names.npz", "damaged.npz", "empty.npz", "half.weights.h5"):
+    arrays = ("shape.npz", "names.npz", "classes.npz", "damaged.npz", "empty.npz")
+    for name in (*arrays, "half.weights.h5"):
         with pytest.raises(WeightsError, match=f"{name} does not hold weights for mobilenet"):
             build_classifier("mobilenet", 32, str(tmp_path / name), 0.3)
 

@@ -135,7 +135,7 @@ def _initialise(model: keras.Model, name: str, init: str, classes: Sequence[str]
 def _reading(path: Path, name: str) -> Iterator[None]:
     try:
         yield
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, LookupError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise WeightsError(f"{path} does not hold weights for {name}: {error}") from error
 
 

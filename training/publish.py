@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from emotion.errors import EmotionError
+from emotion.errors import ArtifactUnavailableError, EmotionError
 from emotion.interpreter import Interpreter
 from emotion.labels import EMOTIONS
 from emotion.preprocess import PIPELINE
@@ -54,12 +54,12 @@ def publish_model(
     contents = {p: workspace.read(workspace.artifact(model, p), "quantize") for p in PRECISIONS}
     check_gate(model, evaluation, {p: len(c) for p, c in contents.items()})
     published = _published(model, store)
-    siblings = [record for record, _ in published if record.precision not in precisions]
+    siblings = [record for record in published if record.precision not in precisions]
     _check_siblings(siblings, trained)
     latency = evaluation.latency | {
         record.precision: record.latency
-        for record, content in published
-        if same_graph(content, contents[record.precision])
+        for record in published
+        if _has_graph_of(record, contents[record.precision], store)
     }
     records = [
         (_record(model, precision, content, trained, evaluation, latency[precision]), content)
@@ -100,12 +100,18 @@ def check_gate(model: str, evaluation: Evaluation, sizes: dict[Precision, int]) 
         raise GateError(f"{model} is not published: {'; '.join(reasons)}.")
 
 
-def _published(model: str, store: Path) -> list[tuple[ArtifactRecord, bytes]]:
+def _published(model: str, store: Path) -> list[ArtifactRecord]:
     """Return the model's artifacts in the store, none where there is no store yet."""
     if not (store / MANIFEST).exists():
         return []
-    opened = ModelStore(store)
-    return [(record, opened.read(record)) for record in opened.records if record.model == model]
+    return [record for record in ModelStore(store).records if record.model == model]
+
+
+def _has_graph_of(record: ArtifactRecord, content: bytes, store: Path) -> bool:
+    try:
+        return same_graph(ModelStore(store).read(record), content)
+    except ArtifactUnavailableError:  # damaged, so all the more to be replaced
+        return False
 
 
 def _check_siblings(siblings: Sequence[ArtifactRecord], trained: TrainedModel) -> None:
