@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +71,8 @@ def store(store: Path) -> Path:
 def test_known_values(store: Path) -> None:
     report(store)
     numbers = json.loads((store / "reports" / "report.json").read_text())
-    assert list(numbers) == ["subject10"]
+    assert list(numbers) == ["subject10", "averaged"]
+    assert numbers["averaged"] == {"subject10": []}  # one backbone is not several
     exact, half, int8 = numbers["subject10"]
     assert [s["precision"] for s in (exact, half, int8)] == list(PRECISIONS)
     assert exact["accuracy"] == 0.97
@@ -93,6 +95,25 @@ def test_known_values(store: Path) -> None:
     assert "| mobilenet | int8 | -1.00 | -6.1 | 97.00% | 3 |" in text
     assert "| mobilenet | surprise/S020_001_00000001.png | surprise | surprise 90%" in text
     assert "| vgg16 | float32 |" not in text  # no predictions of it
+
+
+def test_backbones_that_err_on_different_images_are_better_together(store: Path) -> None:
+    second = [replace(r, model="vgg16") for r in handmade()]
+    for index, r in enumerate(second):
+        label, n = r.label, int(r.subject[1:])
+        if n == 50:  # the first backbone is right, and surer
+            second[index] = replace(row(n, label, "fear", 0.6, r.precision), model="vgg16")
+        elif n in (0, 7):  # the first backbone is wrong, and less sure
+            second[index] = replace(row(n, label, label, 0.95, r.precision), model="vgg16")
+    write_predictions(store / "reports" / SUBJECT10.file, [*handmade(), *second])
+    report(store)
+    averaged = json.loads((store / "reports" / "report.json").read_text())["averaged"]
+    exact, *_, int8 = averaged["subject10"]
+    assert (exact["models"], exact["precision"]) == (["mobilenet", "vgg16"], "float32")
+    assert exact["accuracy"] == 0.99  # 14 alone misleads both
+    assert int8["accuracy"] == 0.97  # and 20 and 21 in int8
+    text = (store / "reports" / "report.md").read_text()
+    assert "| mobilenet + vgg16 | float32 | 99.0% (" in text
 
 
 def test_what_is_committed_is_what_it_makes(tmp_path: Path) -> None:

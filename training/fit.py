@@ -116,6 +116,7 @@ def fit(
             logs = model.fit(
                 batches.epoch(progress.epoch),
                 steps_per_epoch=len(batches),
+                shuffle=False,  # they are shuffled
                 callbacks=[_Advance(bar), average],
                 verbose=0,
             ).history

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from emotion.records import ArtifactRecord
 from training import tables
-from training.scores import Measured
+from training.measured import Measured
 
 _HEAD = """# Results
 
@@ -19,6 +19,8 @@ training, not in choosing the epoch, not in calibration.
 """
 _LEAKS = """The artifacts saw other frames of the same sequences in training: the figures show what
 the study's protocol rewards, not how well a new face is recognised.
+"""
+_TOGETHER = """The mean of their probabilities, image by image (one `/compare` returns them all).
 """
 _INT8 = """## What int8 means here
 
@@ -59,6 +61,7 @@ def _section(m: Measured, records: Sequence[ArtifactRecord]) -> str:
         tables.accuracy_table(m.scores),
         "### Against float32\n",
         tables.quantization_table(m.scores),
+        *_together(m),
         "### Recall per class\n",
         tables.recall_table(m.scores),
         f"![Confusion matrices](confusion_{name}.png)\n",
@@ -72,6 +75,12 @@ def _section(m: Measured, records: Sequence[ArtifactRecord]) -> str:
     else:
         parts.append("None.\n")
     return "\n".join(parts)
+
+
+def _together(m: Measured) -> list[str]:
+    if not m.averaged:
+        return []
+    return ["### Backbones together\n", _TOGETHER, tables.averaged_table(m.averaged)]
 
 
 def shipped(measured: Measured, records: Sequence[ArtifactRecord]) -> bool:

@@ -75,6 +75,13 @@ def read_predictions(path: Path) -> list[PredictionRow]:
     return rows
 
 
+def read_complete(path: Path) -> list[PredictionRow]:
+    """Read rows in which every artifact answers each image once; else raises PredictionsError."""
+    rows = read_predictions(path)
+    check_complete(rows, {row.image for row in rows}, str(path))
+    return rows
+
+
 def check_complete(rows: Iterable[PredictionRow], images: Collection[str], source: str) -> None:
     """Raise PredictionsError unless every artifact answers each of ``images`` exactly once.
 

@@ -10,10 +10,11 @@ from emotion.store import MANIFEST, REPORTS, ModelStore
 from training import plots
 from training.card import renew_cards
 from training.markdown import report_markdown, shipped
+from training.measured import Averaged, Measured, measure
 from training.predictions import PredictionsError
 from training.protocols import PROTOCOLS
 from training.robustness_page import write_page
-from training.scores import ArtifactScores, Measured, read_scores
+from training.scores import ArtifactScores
 from training.study import STUDY_ACCURACY
 
 REPORT = "report.md"
@@ -33,7 +34,7 @@ def report(store: Path) -> Path:
     """
     folder = store / REPORTS
     measured = [
-        Measured(protocol, read_scores(folder / protocol.file, protocol))
+        measure(folder / protocol.file, protocol)
         for protocol in PROTOCOLS.values()
         if (folder / protocol.file).is_file()
     ]
@@ -58,7 +59,14 @@ def report(store: Path) -> Path:
 
 def _numbers(measured: list[Measured], records: Sequence[ArtifactRecord]) -> dict[str, Any]:
     by_name = {(r.model, r.precision): r for r in records}
-    return {m.protocol.name: [_numbers_of(s, by_name) for s in m.scores] for m in measured}
+    artifacts = {m.protocol.name: [_numbers_of(s, by_name) for s in m.scores] for m in measured}
+    averaged = {m.protocol.name: [_averaged_numbers(a) for a in m.averaged] for m in measured}
+    return artifacts | {"averaged": averaged}
+
+
+def _averaged_numbers(a: Averaged) -> dict[str, Any]:
+    metrics = _rounded(a.metrics.model_dump(exclude={"protocol"}))
+    return {"models": a.models, "precision": a.precision, **metrics}
 
 
 def _numbers_of(

@@ -12,7 +12,7 @@ from emotion.arrays import Probabilities
 from emotion.labels import EMOTIONS
 from emotion.records import Metrics, Precision
 from training.evaluate import Labels, ReliabilityBin, metrics_of, reliability_bins
-from training.predictions import PredictionRow, by_artifact, check_complete, read_predictions
+from training.predictions import PredictionRow, by_artifact, read_complete
 from training.protocols import Protocol
 
 
@@ -43,19 +43,9 @@ class ArtifactScores:
     disagreements: tuple[Disagreement, ...]
 
 
-@dataclass(frozen=True)
-class Measured:
-    """All artifacts' scores under one protocol."""
-
-    protocol: Protocol
-    scores: list[ArtifactScores]
-
-
 def read_scores(path: Path, protocol: Protocol) -> list[ArtifactScores]:
     """Score the artifacts of one raw file; raises PredictionsError unless it is complete."""
-    rows = read_predictions(path)
-    check_complete(rows, {row.image for row in rows}, str(path))
-    return score_all(rows, protocol.title)
+    return score_all(read_complete(path), protocol.title)
 
 
 def score_all(rows: Iterable[PredictionRow], protocol: str) -> list[ArtifactScores]:
@@ -76,8 +66,8 @@ def _score(
     twin: list[PredictionRow],
     protocol: str,
 ) -> ArtifactScores:
-    answers, labels = _arrays(rows)
-    reference, _ = _arrays(twin)
+    answers, labels = answers_and_labels(rows)
+    reference, _ = answers_and_labels(twin)
     metrics = metrics_of(answers, labels, protocol)
     differing = tuple(
         Disagreement(
@@ -104,6 +94,7 @@ def _score(
     )
 
 
-def _arrays(rows: list[PredictionRow]) -> tuple[Probabilities, Labels]:
+def answers_and_labels(rows: list[PredictionRow]) -> tuple[Probabilities, Labels]:
+    """Return probabilities [n, 7] and truths [n] of one artifact's rows."""
     probabilities = np.array([row.probabilities for row in rows], np.float32)
     return probabilities, np.array([EMOTIONS.index(row.label) for row in rows])

@@ -4,8 +4,11 @@ from collections.abc import Iterable, Sequence
 
 from emotion.labels import EMOTIONS
 from emotion.records import ArtifactRecord, Metrics
+from training.measured import Averaged
 from training.scores import ArtifactScores
 from training.study import STUDY_ACCURACY
+
+_QUALITY = ("macro F1", "worst class recall", "ECE")
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -24,16 +27,14 @@ def accuracy_table(scores: Sequence[ArtifactScores]) -> str:
     """Accuracy, F1, the worst class and calibration of each artifact; the study's beside it."""
     head = ("model", "precision", "the study", "accuracy (95 % interval)")
     return markdown_table(
-        (*head, "macro F1", "worst class recall", "ECE"),
+        (*head, *_QUALITY),
         (
             (
                 s.model,
                 s.precision,
                 _share(STUDY_ACCURACY.get(s.model, {}).get(s.precision)),
                 with_interval(s.metrics),
-                f"{s.metrics.macro_f1:.3f}",
-                _worst(s.metrics),
-                f"{s.metrics.calibration_error:.1%}",
+                *_quality(s.metrics),
             )
             for s in scores
         ),
@@ -57,6 +58,17 @@ def quantization_table(scores: Sequence[ArtifactScores]) -> str:
             )
             for s in scores
             if s.precision != "float32"
+        ),
+    )
+
+
+def averaged_table(averaged: Sequence[Averaged]) -> str:
+    """Accuracy, F1, the worst class and calibration of backbones that answer together."""
+    return markdown_table(
+        ("models", "precision", "accuracy (95 % interval)", *_QUALITY),
+        (
+            (" + ".join(a.models), a.precision, with_interval(a.metrics), *_quality(a.metrics))
+            for a in averaged
         ),
     )
 
@@ -128,6 +140,10 @@ def _points(difference: float) -> str:
 def _study_loss(model: str, precision: str) -> str:
     study = STUDY_ACCURACY.get(model)
     return f"{100 * (study[precision] - study['float32']):+.1f}" if study else ""
+
+
+def _quality(metrics: Metrics) -> tuple[str, str, str]:
+    return f"{metrics.macro_f1:.3f}", _worst(metrics), f"{metrics.calibration_error:.1%}"
 
 
 def _worst(metrics: Metrics) -> str:

@@ -10,9 +10,10 @@ from emotion.classifier import CHECKOUT_STORE
 from emotion.records import PRECISIONS
 from emotion.store import REPORTS, ModelStore
 from training import tables
+from training.measured import Measured, measure
 from training.predictions import read_predictions
 from training.protocols import PROTOCOLS
-from training.scores import ArtifactScores, read_scores
+from training.scores import ArtifactScores
 from training.sizes import InputSizes
 from training.study import STUDY_ACCURACY
 from training.trials import Trial, read_trials
@@ -20,6 +21,7 @@ from training.trials import Trial, read_trials
 _FOLDER = CHECKOUT_STORE / REPORTS
 _SHOWN_CHANNELS = 6
 _DEAD = 1e-6  # of the largest magnitude
+_NOT_MEASURED = "Not measured in this checkout."
 
 
 def the_study() -> str:
@@ -174,7 +176,13 @@ def input_sizes() -> str:
             f"{found.date}.\n\n{tables.markdown_table(head, rows)}\n"
             f"![Accuracy against latency](../model_store/{REPORTS}/{path.stem}.png)"
         )
-    return "\n\n".join(written) or "Not measured in this checkout."
+    return "\n\n".join(written) or _NOT_MEASURED
+
+
+def together() -> str:
+    """What backbones reach whose answers are averaged."""
+    found = _measured("subject10")
+    return tables.averaged_table(found.averaged) if found and found.averaged else _NOT_MEASURED
 
 
 BLOCKS = {
@@ -185,17 +193,23 @@ BLOCKS = {
     "sizes": sizes,
     "contents": contents,
     "per class": per_class,
+    "together": together,
     "tried": tried,
     "input sizes": input_sizes,
     "layer": layer,
 }
 
 
-@cache
 def _scores(protocol: str) -> list[ArtifactScores]:
+    found = _measured(protocol)
+    return found.scores if found else []
+
+
+@cache
+def _measured(protocol: str) -> Measured | None:
     found = PROTOCOLS[protocol]
     path = _FOLDER / found.file
-    return read_scores(path, found) if path.is_file() else []
+    return measure(path, found) if path.is_file() else None
 
 
 def _trial_row(trial: Trial) -> tuple[str, ...]:
