@@ -11,12 +11,12 @@ from tests.conftest import ROOT
 from training.cli import main
 
 
-def training(*arguments: object) -> subprocess.Popen[str]:
+def training(*arguments: object, **environment: str) -> subprocess.Popen[str]:
     """Start a step in a process of its own, which may be killed."""
     return subprocess.Popen(
         [sys.executable, "-m", "training", *map(str, arguments)],
         cwd=ROOT,
-        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
+        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"} | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

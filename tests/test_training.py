@@ -19,6 +19,7 @@ from tests.steps import failure, step, training
 from tests.synthetic import write_fer2013, write_ferplus
 from training.datasets import FaceDataset, load_ckplus
 from training.evaluate import expected_calibration_error, metrics_of
+from training.predictions import read_predictions
 from training.publish import GateError, check_gate, publish_model
 from training.web import ckplus_of_fer2013, load_fer2013
 from training.workspace import Evaluation, PretrainedBase, TrainedModel, Workspace
@@ -37,6 +38,22 @@ def test_another_backbone_trains(model: str, run_dir: Path) -> None:
     step("train", "--model", model, "--run-dir", run_dir, *TINY)
     log = TrainedModel.model_validate_json((run_dir / model / "train.json").read_text())
     assert (log.run.recipe["model"], log.epochs) == (model, 1)
+
+
+def test_another_backend_of_keras_trains(run_dir: Path) -> None:
+    """JAX, as on an accelerator; TensorFlow converts in a process of its own."""
+    arguments = ("--model", "vgg16", "--protocol", "random", "--run-dir", run_dir, *TINY)
+    done = training("crossval", *arguments, KERAS_BACKEND="jax")
+    _, err = done.communicate(timeout=300)
+    assert done.returncode == 0, err[-3000:]
+    place = Workspace(run_dir).fold("random", 0)
+    log = TrainedModel.model_validate_json(place.log("vgg16").read_text())
+    assert log.packages.keys() == {"jax", "keras", "numpy"}
+    rows = read_predictions(place.predictions("vgg16"))
+    exact, half = ({r.image: r for r in rows if r.precision == p} for p in PRECISIONS[:2])
+    assert exact.keys() == half.keys()
+    for image, row in exact.items():
+        assert row.probabilities == pytest.approx(half[image].probabilities, abs=0.02)
 
 
 def test_a_tiny_step_of_a_backbone_reaches_the_store(
