@@ -5,9 +5,8 @@ from typing import cast
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from emotion.arrays import Pixels
+from emotion.arrays import Floats, Pixels
 from training.recipe import Recipe
 
 ROTATION_DEGREES = 15
@@ -15,8 +14,6 @@ TRANSLATION = 0.08  # of the side
 ZOOM = 0.1
 ERASED = (0.02, 0.2)  # of the area
 ERASED_WITH = 127.5  # mid-grey; CLAHE's output is centred there
-
-Floats = npt.NDArray[np.float32]
 
 
 def augmented(grey: Pixels, recipe: Recipe, random: np.random.Generator) -> Floats:

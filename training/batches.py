@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils.class_weight import compute_sample_weight
 
+from emotion.arrays import Floats
 from emotion.preprocess import face_tensors
-from training.augment import Floats, augmented
+from training.augment import augmented
 from training.datasets import FaceDataset
 from training.recipe import Recipe
 from training.splits import Indices

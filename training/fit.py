@@ -17,7 +17,7 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from emotion.arrays import Pixels
+from emotion.arrays import Floats, Pixels
 from emotion.errors import EmotionError
 from emotion.preprocess import face_tensors
 from training.average import WeightAverage
@@ -105,8 +105,8 @@ def fit(
     if progress.epoch:
         average.load(folder / _AVERAGE)
     batches = Batches(dataset, train, recipe, len(classes), beside, teacher)
-    held_out = face_tensors(dataset.faces[validation], recipe.input_size).astype(np.float32)
-    targets = dataset.targets(len(classes))[validation]
+    unseen = face_tensors(dataset.faces[validation], recipe.input_size).astype(np.float32)
+    held_out = unseen, dataset.targets(len(classes))[validation]
     epochs = recipe.head_epochs + recipe.epochs
     with tqdm(total=epochs * len(batches), initial=progress.epoch * len(batches)) as bar:
         while not progress.finished(recipe):
@@ -123,8 +123,7 @@ def fit(
             progress.epoch += 1
             progress.history.append({name: values[0] for name, values in logs.items()})
             with average.applied():
-                scores = model.evaluate(held_out, targets, return_dict=True, verbose=0)
-                _validated(model, scores, progress, folder)
+                _validate(model, held_out, progress, folder)
             progress.seconds += time.perf_counter() - started
             _checkpoint(model, average, progress, folder)
             bar.set_description(
@@ -174,9 +173,10 @@ def _begin_phase(model: keras.Model, recipe: Recipe, epoch: int, steps_per_epoch
     )
 
 
-def _validated(
-    model: keras.Model, logs: dict[str, float], progress: Progress, folder: Path
+def _validate(
+    model: keras.Model, held_out: tuple[Floats, Floats], progress: Progress, folder: Path
 ) -> None:
+    logs = model.evaluate(*held_out, return_dict=True, verbose=0)
     progress.history[-1] |= {f"val_{name}": value for name, value in logs.items()}
     if not math.isfinite(logs["loss"]):
         raise DivergedError(

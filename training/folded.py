@@ -4,12 +4,11 @@ from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float32]
+from emotion.arrays import Floats
 
 
-def fill_folded(norm: Any, scale: Array, shift: Array) -> None:
+def fill_folded(norm: Any, scale: Floats, shift: Floats) -> None:
     """Let a batch normalisation compute scale * input + shift; its statistics say nothing yet."""
     variance_of_one = np.full_like(shift, 1 - norm.epsilon)
     norm.set_weights([scale, shift, np.zeros_like(shift), variance_of_one])

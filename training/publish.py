@@ -54,12 +54,12 @@ def publish_model(
     contents = {p: workspace.read(workspace.artifact(model, p), "quantize") for p in PRECISIONS}
     check_gate(model, evaluation, {p: len(c) for p, c in contents.items()})
     published = _published(model, store)
-    siblings = [record for record in published if record.precision not in precisions]
+    siblings = [record for record, _ in published if record.precision not in precisions]
     _check_siblings(siblings, trained)
     latency = evaluation.latency | {
         record.precision: record.latency
-        for record in published
-        if _has_graph_of(record, contents[record.precision], store)
+        for record, content in published
+        if content and same_graph(content, contents[record.precision])
     }
     records = [
         (_record(model, precision, content, trained, evaluation, latency[precision]), content)
@@ -100,18 +100,21 @@ def check_gate(model: str, evaluation: Evaluation, sizes: dict[Precision, int]) 
         raise GateError(f"{model} is not published: {'; '.join(reasons)}.")
 
 
-def _published(model: str, store: Path) -> list[ArtifactRecord]:
+def _published(model: str, store: Path) -> list[tuple[ArtifactRecord, bytes | None]]:
     """Return the model's artifacts in the store, none where there is no store yet."""
     if not (store / MANIFEST).exists():
         return []
-    return [record for record in ModelStore(store).records if record.model == model]
+    opened = ModelStore(store)
+    return [
+        (record, _content(opened, record)) for record in opened.records if record.model == model
+    ]
 
 
-def _has_graph_of(record: ArtifactRecord, content: bytes, store: Path) -> bool:
+def _content(opened: ModelStore, record: ArtifactRecord) -> bytes | None:
     try:
-        return same_graph(ModelStore(store).read(record), content)
+        return opened.read(record)
     except ArtifactUnavailableError:  # damaged, so all the more to be replaced
-        return False
+        return None
 
 
 def _check_siblings(siblings: Sequence[ArtifactRecord], trained: TrainedModel) -> None:

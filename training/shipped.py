@@ -11,7 +11,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from training.folded import Array, fill_folded
+from emotion.arrays import Floats
+from training.folded import fill_folded
 from training.operators import operators_of, plain
 
 _CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
@@ -47,7 +48,7 @@ def assign(base: keras.Model, artifact: Path) -> None:
         raise ValueError(f"no convolution is known to lead to {', '.join(sorted(norms))}")
 
 
-def _convolutions(content: bytes, names: set[str]) -> dict[str, tuple[Array, Array]]:
+def _convolutions(content: bytes, names: set[str]) -> dict[str, tuple[Floats, Floats]]:
     """Read the kernel [height, width, in, out] and the bias [out] of each of these layers."""
     interpreter = plain(content)
     interpreter.allocate_tensors()
@@ -66,9 +67,9 @@ def _convolutions(content: bytes, names: set[str]) -> dict[str, tuple[Array, Arr
     return found
 
 
-def _real(interpreter: Any, tensor: dict[str, Any]) -> Array:
+def _real(interpreter: Any, tensor: dict[str, Any]) -> Floats:
     """Return a tensor as the numbers it stands for; weights and biases have the zero point 0."""
-    values: Array = interpreter.get_tensor(tensor["index"]).astype(np.float32)
+    values: Floats = interpreter.get_tensor(tensor["index"]).astype(np.float32)
     scales = tensor["quantization_parameters"]["scales"]
     if len(scales):
         shape = np.ones(values.ndim, int)
