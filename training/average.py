@@ -8,12 +8,17 @@ from typing import Any
 import keras
 import numpy as np
 
+_EVERY = 4  # steps
+
 
 class WeightAverage(keras.callbacks.Callback):  # type: ignore[misc]
     """Follows the weights, batch statistics included, while ``fit`` changes them.
 
     Keras's own ``use_ema`` overwrites the weights at the end of every ``fit`` call, of which
     there is one an epoch here; the training itself would then go on from the average.
+
+    It looks at every fourth step and an epoch's last: copying the weights from an accelerator
+    takes longer than a step there.
     """
 
     def __init__(self, model: keras.Model, decay: float) -> None:
@@ -24,9 +29,12 @@ class WeightAverage(keras.callbacks.Callback):  # type: ignore[misc]
         self._averages = self._values() if decay else []
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Move by one step; the first steps of a phase count more, so that its start fades."""
+        """Move on; the first steps of a phase count more, so that its start fades."""
+        steps = batch % _EVERY + 1  # since it looked last
+        if not self._averages or (steps < _EVERY and batch + 1 < self.params["steps"]):
+            return
         step = int(self.model.optimizer.iterations)
-        decay = min(self._decay, (1 + step) / (10 + step))
+        decay = min(self._decay, (1 + step) / (10 + step)) ** steps
         for average, weight in zip(self._averages, self._weights, strict=False):
             average += (1 - decay) * (keras.ops.convert_to_numpy(weight) - average)
 

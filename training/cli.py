@@ -62,7 +62,7 @@ def train(options: Options) -> None:
     from training import steps
 
     recipe = _recipe(options)
-    steps.train(recipe, _workspace(options), _beside(recipe, options))
+    steps.train(recipe, _workspace(options), _beside(recipe, options), _teachers(options))
 
 
 def quantize(options: Options) -> None:
@@ -120,7 +120,15 @@ def crossval(options: Options) -> None:
         raise OptionError(f"{protocol.name} has the folds 0 to {protocol.folds - 1}: {folds}.")
     recipe = _recipe(options)
     beside = _beside(recipe, options)
-    crossval(recipe, protocol, _workspace(options), folds, options.keep_weights, beside)
+    crossval(
+        recipe,
+        protocol,
+        _workspace(options),
+        folds,
+        options.keep_weights,
+        beside,
+        _teachers(options),
+    )
 
 
 def merge(options: Options) -> None:
@@ -199,12 +207,12 @@ def _parser() -> argparse.ArgumentParser:
     takes: list[tuple[Callable[[Options], None], list[argparse.ArgumentParser]]] = [
         (prepare, [data, ckplus, faces]),
         (pretrain, [model, recipe, data, web]),
-        (train, [model, recipe, data, web]),
+        (train, [model, recipe, data, web, parents.teachers()]),
         (quantize, [model]),
         (evaluate, [model]),
         (publish, [model, store, parents.precisions()]),
-        (run, [data, ckplus, web, faces, model, recipe, store]),
-        (crossval, [model, recipe, data, web, protocol, parents.folds()]),
+        (run, [data, ckplus, web, faces, model, recipe, store, parents.teachers()]),
+        (crossval, [model, recipe, data, web, protocol, parents.folds(), parents.teachers()]),
         (merge, [protocol, store, parents.models(), parents.from_trial()]),
         (trial, [model, protocol, store, parents.title()]),
         (report, [store]),
@@ -242,6 +250,10 @@ def _beside(recipe: Recipe, options: Options) -> "FaceDataset | None":
     if options.ferplus:
         return web.ckplus_of_ferplus(web.load_ferplus(options.ferplus, "Train"))
     return web.ckplus_of_fer2013(web.load_fer2013(_fer2013(options), "train"))
+
+
+def _teachers(options: Options) -> Workspace | None:
+    return Workspace(options.teacher_run) if options.teacher_run else None
 
 
 def _ckplus(options: Options) -> Path:

@@ -29,6 +29,7 @@ def crossval(
     folds: Sequence[int],
     keep_weights: bool = False,
     beside: FaceDataset | None = None,
+    teachers: Workspace | None = None,
 ) -> None:
     """Train, quantize and predict each of ``folds`` that has no predictions yet.
 
@@ -40,6 +41,7 @@ def crossval(
         keep_weights: keep a finished fold's weights, so that deleting its ``predictions.csv``
             and running again repeats the quantization without the training.
         beside: see train_on.
+        teachers: the run whose models teach (default: ``workspace``).
 
     Raises:
         OtherRunError: a fold was already run with another recipe or other data.
@@ -50,7 +52,7 @@ def crossval(
         _check_recipe(recipe, fingerprint_of(dataset, beside), place)
     for fold, place in places.items():
         if not place.predictions(recipe.model).is_file():
-            _run_fold(recipe, protocol, dataset, fold, place, beside)
+            _run_fold(recipe, protocol, dataset, fold, place, beside, teachers)
         _delete_intermediate(recipe.model, place, keep_weights)
         _report(recipe.model, fold, places)
 
@@ -62,11 +64,13 @@ def _run_fold(
     fold: int,
     place: Workspace,
     beside: FaceDataset | None,
+    teachers: Workspace | None,
 ) -> None:
     split = protocol.split(dataset, fold)
     model = recipe.model
     if not (place.weights(model).is_file() and place.log(model).is_file()):
-        train_on(recipe, dataset, split, place, beside)
+        taught_by = teachers.fold(protocol.name, fold) if teachers else None
+        train_on(recipe, dataset, split, place, beside, taught_by)
     quantize_on(recipe, dataset, split.train, place)
     answers = predict_on(recipe, dataset, split.test, place)
     rows = prediction_rows(dataset, split.test, answers, model=model, fold=fold)

@@ -125,6 +125,18 @@ def web() -> argparse.ArgumentParser:
     return options
 
 
+def teachers() -> argparse.ArgumentParser:
+    """Where the teachers are."""
+    options = argparse.ArgumentParser(add_help=False)
+    options.add_argument(
+        "--teacher-run",
+        type=Path,
+        metavar="DIR",
+        help="the --run-dir that holds the models named by --teacher (default: this run's)",
+    )
+    return options
+
+
 def protocol() -> argparse.ArgumentParser:
     """How CK+ is divided."""
     options = argparse.ArgumentParser(add_help=False)

@@ -54,10 +54,12 @@ class Recipe(BaseModel):
         "are not learnt by heart",
     )
     teacher: str = Field(
-        default="", description="a model of the same run whose answers are learnt beside the labels"
+        default="",
+        description="models of the same split whose mean answers are learnt beside the labels, "
+        "with commas between them",
     )
     distillation: float = Field(
-        default=0.5, ge=0, le=1, description="the teacher's share of what is learnt"
+        default=0.5, ge=0, le=1, description="the teachers' share of what is learnt"
     )
     brightness: float = Field(
         default=0, ge=0, le=1, description="random change of brightness at most, of the range"

@@ -31,10 +31,12 @@ def train_on(
     split: DataSplit,
     workspace: Workspace,
     beside: FaceDataset | None = None,
+    teachers: Workspace | None = None,
 ) -> TrainedModel:
     """Fit and calibrate without the test part; leaves weights, then the log.
 
-    ``beside`` is what a recipe with ``rehearsal`` fills its batches up with.
+    ``beside`` is what a recipe with ``rehearsal`` fills its batches up with; ``teachers`` has the
+    models that a recipe names as its teachers, trained on the same split (default: ``workspace``).
     """
     folder = workspace.folder(recipe.model)
     run = run_of(recipe, dataset, beside)
@@ -47,7 +49,7 @@ def train_on(
         folder / "checkpoint",
         EMOTIONS,
         beside,
-        load_teacher(recipe, workspace),
+        load_teacher(recipe, teachers or workspace),
     )
     held_out = face_tensors(dataset.faces[split.validation], recipe.input_size)
     answers = model.predict(held_out.astype(np.float32), verbose=0)

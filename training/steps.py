@@ -25,10 +25,16 @@ def prepare(
     load(pictures, detector).save(workspace.dataset)
 
 
-def train(recipe: Recipe, workspace: Workspace, beside: FaceDataset | None) -> None:
-    """Fit, calibrate, and leave weights and log; ``beside``: see train_on."""
+def train(
+    recipe: Recipe,
+    workspace: Workspace,
+    beside: FaceDataset | None = None,
+    teachers: Workspace | None = None,
+) -> None:
+    """Fit, calibrate, and leave weights and log; ``beside`` and ``teachers``: see train_on."""
     dataset = FaceDataset.load(workspace.dataset)
-    train_on(recipe, dataset, subject_split(dataset, SHIPPED_SEED), workspace, beside)
+    split = subject_split(dataset, SHIPPED_SEED)
+    train_on(recipe, dataset, split, workspace, beside, teachers)
 
 
 def quantize_model(model: str, workspace: Workspace) -> None:

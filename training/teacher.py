@@ -1,38 +1,34 @@
-"""Distillation (Hinton et al. 2015): a student learns a trained model's answers beside labels."""
+"""Distillation (Hinton et al. 2015): a student learns trained models' answers beside labels."""
 
 import keras
 
-from emotion.errors import EmotionError
 from training.network import build_classifier
 from training.recipe import Recipe
 from training.workspace import TrainedModel, Workspace
 
 
-class TeacherError(EmotionError):
-    """The teacher cannot teach this student."""
-
-
 def load_teacher(recipe: Recipe, workspace: Workspace) -> keras.Model | None:
-    """Return the model of the same run, so of the same fold, that a recipe names as its teacher.
+    """Return the models that a recipe names as its teachers, as one: the mean of their answers.
 
-    It never saw the images that the student will be tested on: it had the same split.
+    They never saw the images that the student will be tested on: ``workspace`` is of the same
+    split. Faces are resized for those that take another size than the student.
 
     Raises:
-        DatasetError: it was not trained, or its weights were deleted.
-        TeacherError: it takes another input size.
+        DatasetError: one was not trained, or its weights were deleted.
     """
-    name = recipe.teacher
-    if not name:
+    if not recipe.teacher:
         return None
+    pixels = keras.Input((recipe.input_size, recipe.input_size, 3))
+    answers = [_load(name, workspace)(pixels) for name in recipe.teacher.split(",")]
+    mean = keras.layers.Average()(answers) if len(answers) > 1 else answers[0]
+    return keras.Model(pixels, mean)
+
+
+def _load(name: str, workspace: Workspace) -> keras.Model:
     hint = f"train --model {name}`, or `crossval --model {name} --keep-weights"
     log = TrainedModel.model_validate_json(workspace.read(workspace.log(name), hint))
     own = Recipe.model_validate(log.run.recipe)
-    if own.input_size != recipe.input_size:
-        raise TeacherError(
-            f"The teacher {name} takes {own.input_size} pixels a side, the student "
-            f"{recipe.input_size}: give both the same --input-size."
-        )
     weights = workspace.left(workspace.weights(name), hint)
     teacher = build_classifier(name, own.input_size, "random", own.dropout)
     teacher.load_weights(weights)
-    return teacher
+    return keras.Sequential([keras.layers.Resizing(own.input_size, own.input_size), teacher])
