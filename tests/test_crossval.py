@@ -49,7 +49,7 @@ def test_a_killed_crossval_goes_on_in_its_fold(workspace: Workspace, dataset: Fa
     command = ("crossval", "--model", "mobilenet", "--run-dir", workspace.root)
     tiny = ("--init", "random", "--input-size", 32, "--head-epochs", 0, "--epochs", 3)
     extra = ("--compute", "bfloat16", "--brightness", 0.1, "--contrast", 0.1, "--cutout", 0.5)
-    blends = ("--mixup", 0.2, "--weight-average", 0.9)
+    blends = ("--mixup", 0.2, "--weight-average", 0.9, "--refit", "all")
     options = (*command, *tiny, *extra, *blends, "--folds-only", "1")
     place = workspace.fold("subject10", 1)
     progress = place.folder("mobilenet") / "checkpoint" / "progress.json"

@@ -249,7 +249,7 @@ def test_metrics_against_known_values() -> None:
 
 
 def test_temperature_changes_confidence_but_no_ranking() -> None:
-    from training.calibrate import fold_temperature
+    from training.calibrate import fit_temperature, fold_temperature
     from training.network import build_classifier
 
     model = build_classifier("mobilenet", 32, "random", 0.3)
@@ -259,7 +259,8 @@ def test_temperature_changes_confidence_but_no_ranking() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3)).astype(np.float32)
     before = model.predict(pixels, verbose=0)
     labels = np.random.default_rng(1).integers(0, 7, 40)
-    temperature = fold_temperature(model, before, labels)
+    temperature = fit_temperature(before, labels)
+    fold_temperature(model, temperature)
     after = model.predict(pixels, verbose=0)
     assert temperature > 1  # sure of random labels: overconfident
     assert np.array_equal(before.argmax(axis=1), after.argmax(axis=1))

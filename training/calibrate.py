@@ -8,21 +8,18 @@ from scipy.optimize import minimize_scalar
 from training.network import LOGITS
 
 
-def fold_temperature(
-    model: keras.Model, probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]
-) -> float:
-    """Divide the model's logits by the temperature that fits held-out answers best.
+_LIMIT = 10
 
-    The division goes into the last layer's weights, so it costs nothing at inference and
-    changes no ranking.
+
+def fit_temperature(probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> float:
+    """Find the temperature that fits a model's answers on held-out images best.
 
     Args:
-        model: a classifier of ``training.backbones``; changed in place.
-        probabilities: [n, classes], its answers on held-out images.
+        probabilities: [n, classes], the answers.
         labels: [n], the truth.
 
     Returns:
-        The temperature, between 1/4 and 4; above 1 the model was overconfident.
+        What to divide logits by, between 1/10 and 10; above 1 the model was overconfident.
     """
     logits = np.log(np.clip(probabilities, 1e-12, 1))
 
@@ -32,9 +29,16 @@ def fold_temperature(
         log_probabilities = scaled - np.log(np.exp(scaled).sum(axis=1, keepdims=True))
         return float(-log_probabilities[np.arange(len(labels)), labels].mean())
 
-    bounds = (-np.log(4), np.log(4))
+    bounds = (-np.log(_LIMIT), np.log(_LIMIT))
     fitted = minimize_scalar(negative_log_likelihood, bounds=bounds, method="bounded")
-    temperature = float(np.exp(fitted.x))
+    return float(np.exp(fitted.x))
+
+
+def fold_temperature(model: keras.Model, temperature: float) -> None:
+    """Divide a classifier's logits, in place.
+
+    The division goes into the last layer's weights, so it costs nothing at inference and
+    changes no ranking.
+    """
     layer = model.get_layer(LOGITS)
     layer.set_weights([weights / temperature for weights in layer.get_weights()])
-    return temperature

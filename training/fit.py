@@ -81,7 +81,8 @@ def fit(
         recipe: what to do.
         dataset: faces and labels.
         train: indices to learn from; classes are weighted as the recipe says.
-        validation: indices that choose the epoch; no subject of ``train`` among them.
+        validation: indices that choose the epoch; no subject of ``train`` among them. Where there
+            are none, it is the last.
         folder: receives ``last.keras``, ``average.npz`` where the recipe averages weights,
             ``best.weights.h5`` and ``progress.json``.
         classes: what the labels index.
@@ -105,8 +106,10 @@ def fit(
     if progress.epoch:
         average.load(folder / _AVERAGE)
     batches = Batches(dataset, train, recipe, len(classes), beside, teacher)
-    unseen = face_tensors(dataset.faces[validation], recipe.input_size).astype(np.float32)
-    held_out = unseen, dataset.targets(len(classes))[validation]
+    held_out = None
+    if len(validation):
+        unseen = face_tensors(dataset.faces[validation], recipe.input_size).astype(np.float32)
+        held_out = unseen, dataset.targets(len(classes))[validation]
     epochs = recipe.head_epochs + recipe.epochs
     with tqdm(total=epochs * len(batches), initial=progress.epoch * len(batches)) as bar:
         while not progress.finished(recipe):
@@ -126,9 +129,10 @@ def fit(
                 _validate(model, held_out, progress, folder)
             progress.seconds += time.perf_counter() - started
             _checkpoint(model, average, progress, folder)
+            unseen_right = progress.history[-1].get("val_accuracy", math.nan)
             bar.set_description(
-                f"epoch {progress.epoch}/{epochs}, validation "
-                f"{progress.history[-1]['val_accuracy']:.1%}, best epoch {progress.best_epoch}"
+                f"epoch {progress.epoch}/{epochs}, validation {unseen_right:.1%}, best epoch "
+                f"{progress.best_epoch}"
             )
     best = build_classifier(recipe.model, recipe.input_size, "random", recipe.dropout, classes)
     best.load_weights(folder / _BEST)
@@ -174,17 +178,20 @@ def _begin_phase(model: keras.Model, recipe: Recipe, epoch: int, steps_per_epoch
 
 
 def _validate(
-    model: keras.Model, held_out: tuple[Floats, Floats], progress: Progress, folder: Path
+    model: keras.Model, held_out: tuple[Floats, Floats] | None, progress: Progress, folder: Path
 ) -> None:
-    logs = model.evaluate(*held_out, return_dict=True, verbose=0)
-    progress.history[-1] |= {f"val_{name}": value for name, value in logs.items()}
-    if not math.isfinite(logs["loss"]):
+    loss = progress.history[-1]["loss"]
+    if held_out:
+        logs = model.evaluate(*held_out, return_dict=True, verbose=0)
+        progress.history[-1] |= {f"val_{name}": value for name, value in logs.items()}
+        loss = logs["loss"]
+    if not math.isfinite(loss):
         raise DivergedError(
-            f"The validation loss is {logs['loss']} in epoch {progress.epoch}: lower --rate. "
-            f"{folder} keeps the epochs before."
+            f"The {'validation ' if held_out else ''}loss is {loss} in epoch {progress.epoch}: lower "
+            f"--rate. {folder} keeps the epochs before."
         )
-    if logs["loss"] < progress.best_loss:
-        progress.best_loss, progress.best_epoch = logs["loss"], progress.epoch
+    if loss < progress.best_loss or not held_out:
+        progress.best_loss, progress.best_epoch = loss, progress.epoch
         model.save_weights(folder / f"new.{_BEST}")
         (folder / f"new.{_BEST}").replace(folder / _BEST)
 

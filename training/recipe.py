@@ -38,6 +38,11 @@ class Recipe(BaseModel):
     patience: int = Field(
         default=8, ge=1, description="epochs without a lower validation loss before stopping"
     )
+    refit: Literal["none", "all"] = Field(
+        default="none",
+        description="all: once the temperature is known, train from the start again on the people "
+        "that it was fitted on as well, for all epochs",
+    )
     compute: Literal["float32", "bfloat16"] = Field(
         default="float32",
         description="type of the training arithmetic; the weights stay float32",

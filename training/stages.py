@@ -1,6 +1,7 @@
 """The three stages from a split to predictions: of the shipped model and of every fold alike."""
 
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -11,7 +12,7 @@ from emotion.labels import EMOTIONS
 from emotion.machine import machine
 from emotion.preprocess import face_tensors
 from emotion.records import PRECISIONS, Precision, TrainingRun
-from training.calibrate import fold_temperature
+from training.calibrate import fit_temperature, fold_temperature
 from training.datasets import FaceDataset, fingerprint_of
 from training.evaluate import probabilities_of
 from training.fit import Progress, fit
@@ -41,19 +42,22 @@ def train_on(
     folder = workspace.folder(recipe.model)
     run = run_of(recipe, dataset, beside)
     workspace.discard_artifacts(recipe.model)
-    model, progress = fit(
-        recipe,
-        dataset,
-        split.train,
-        split.validation,
-        folder / "checkpoint",
-        EMOTIONS,
-        beside,
-        load_teacher(recipe, teachers or workspace),
-    )
+    teacher = load_teacher(recipe, teachers or workspace)
+
+    def learn(
+        train: Indices, validation: Indices, checkpoint: Path
+    ) -> tuple[keras.Model, Progress]:
+        return fit(recipe, dataset, train, validation, checkpoint, EMOTIONS, beside, teacher)
+
+    model, progress = learn(split.train, split.validation, folder / "checkpoint")
     held_out = face_tensors(dataset.faces[split.validation], recipe.input_size)
     answers = model.predict(held_out.astype(np.float32), verbose=0)
-    temperature = fold_temperature(model, answers, dataset.labels[split.validation])
+    temperature = fit_temperature(answers, dataset.labels[split.validation])
+    if recipe.refit == "all":
+        everyone = np.sort(np.concatenate([split.train, split.validation]))
+        model, again = learn(everyone, everyone[:0], folder / "checkpoint" / "refit")
+        progress.seconds += again.seconds
+    fold_temperature(model, temperature)
     model.save_weights(workspace.weights(recipe.model))
     log = TrainedModel(temperature=temperature, **course_of(run, progress))
     workspace.log(recipe.model).write_text(log.model_dump_json(indent=1))
