@@ -54,7 +54,8 @@ class Settings(BaseSettings):
     threads: int = Field(
         default_factory=usable_cores,
         ge=1,
-        description="requests one process computes at once",
+        description="requests one process computes at once, a core each; from two on, one more "
+        "fills their gaps",
     )
     store: str | Path = Field(
         default=CHECKOUT_STORE,

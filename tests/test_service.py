@@ -125,12 +125,12 @@ def test_compare_puts_the_artifacts_side_by_side(
 def test_compare_repeats_no_more_than_the_deadline_has_time_for(
     start_server: StartServer, photo: bytes
 ) -> None:
-    with start_server(deadline_seconds=3) as hurried:
+    with start_server(deadline_seconds=1) as hurried:
         answer = httpx.post(f"{hurried.url}/compare?repeats=50", content=photo, timeout=30)
         assert answer.status_code == 200
         slow = answer.json()["repeats"]
         assert 1 <= slow < 50
-        assert answer.json()["latency_ms"]["total"] < 3000
+        assert answer.json()["latency_ms"]["total"] < 1000
         quick = "/compare?repeats=50&models=mobilenet&precisions=int8"
         assert httpx.post(f"{hurried.url}{quick}", content=photo).json()["repeats"] > slow
 
