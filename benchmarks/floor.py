@@ -1,0 +1,57 @@
+"""What HTTP takes at the least: FastAPI as its tutorial begins, which computes nothing.
+
+It takes in a picture and answers as many bytes as the service: no thread, no limits, no request id,
+no log, no metrics.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import httpx
+from fastapi import FastAPI, Request
+from pydantic import BaseModel
+
+from benchmarks.server import ROOT, free_port
+
+
+class Answer(BaseModel):
+    """As large as the answer to one face."""
+
+    emotion: str
+    probabilities: dict[str, float]
+    details: list[int]
+
+
+app = FastAPI()
+
+
+@app.post("/predict")
+async def predict(request: Request) -> Answer:
+    """Answer the same to all."""
+    await request.body()
+    return Answer(emotion="happy", probabilities={"happy": 1.0}, details=list(range(100)))
+
+
+@contextmanager
+def floor() -> Iterator[str]:
+    """Serve it on loopback with uvicorn, as the service is; its URL."""
+    port = free_port()
+    options = ("--port", str(port), "--log-level", "warning", "--no-access-log")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "uvicorn", "benchmarks.floor:app", *options], cwd=ROOT
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        until = time.monotonic() + 60
+        while time.monotonic() < until and process.poll() is None:
+            with suppress(httpx.TransportError):
+                httpx.post(f"{url}/predict").raise_for_status()
+                break
+            time.sleep(0.05)
+        yield url
+    finally:
+        process.terminate()
+        process.wait()
