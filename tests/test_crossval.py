@@ -91,6 +91,14 @@ def test_a_killed_crossval_goes_on_in_its_fold(workspace: Workspace, dataset: Fa
         merge(SUBJECT10, workspace, workspace.root / "reports")
     assert "another recipe" in failure(*options, "--rate", 1e-4)
 
+    printed = step(*options[:-1], "2", "--precisions", "float32")
+    assert "fold 2: float32" in printed
+    assert "int8" not in printed
+    assert "2 folds of mobilenet" in step(*kept, "--title", "one more, quickly")
+    quick = read_trials(store / "reports")[-1]
+    assert quick.has("float32")
+    assert not quick.has("int8")
+
 
 def finish(model: str, workspace: Workspace, dataset: FaceDataset, beside: str = "") -> None:
     """Leave what ten finished folds leave: always the truth, with certainty."""

@@ -128,6 +128,7 @@ def crossval(options: Options) -> None:
         options.keep_weights,
         beside,
         _teachers(options),
+        options.precisions,
     )
 
 
@@ -212,7 +213,11 @@ def _parser() -> argparse.ArgumentParser:
         (evaluate, [model]),
         (publish, [model, store, parents.precisions()]),
         (run, [data, ckplus, web, faces, model, recipe, store, parents.teachers()]),
-        (crossval, [model, recipe, data, web, protocol, parents.folds(), parents.teachers()]),
+        (
+            crossval,
+            [model, recipe, data, web, protocol]
+            + [parents.folds(), parents.teachers(), parents.precisions()],
+        ),
         (merge, [protocol, store, parents.models(), parents.from_trial()]),
         (trial, [model, protocol, store, parents.title()]),
         (report, [store]),

@@ -12,10 +12,10 @@ from datetime import timedelta
 import keras
 from tqdm import tqdm
 
-from emotion.records import PRECISIONS
+from emotion.records import PRECISIONS, Precision
 from training.datasets import FaceDataset, fingerprint_of
 from training.fit import OtherRunError
-from training.predictions import read_predictions, write_predictions
+from training.predictions import by_artifact, read_predictions, write_predictions
 from training.protocols import Protocol
 from training.recipe import Recipe
 from training.stages import predict_on, prediction_rows, quantize_on, recorded, train_on
@@ -30,6 +30,7 @@ def crossval(
     keep_weights: bool = False,
     beside: FaceDataset | None = None,
     teachers: Workspace | None = None,
+    precisions: Sequence[Precision] = PRECISIONS,
 ) -> None:
     """Train, quantize and predict each of ``folds`` that has no predictions yet.
 
@@ -42,6 +43,7 @@ def crossval(
             and running again repeats the quantization without the training.
         beside: see train_on.
         teachers: the run whose models teach (default: ``workspace``).
+        precisions: only these, to try something quickly: ``merge`` takes all or nothing.
 
     Raises:
         OtherRunError: a fold was already run with another recipe or other data.
@@ -52,7 +54,7 @@ def crossval(
         _check_recipe(recipe, fingerprint_of(dataset, beside), place)
     for fold, place in places.items():
         if not place.predictions(recipe.model).is_file():
-            _run_fold(recipe, protocol, dataset, fold, place, beside, teachers)
+            _run_fold(recipe, protocol, dataset, fold, place, beside, teachers, precisions)
         _delete_intermediate(recipe.model, place, keep_weights)
         _report(recipe.model, fold, places)
 
@@ -65,14 +67,15 @@ def _run_fold(
     place: Workspace,
     beside: FaceDataset | None,
     teachers: Workspace | None,
+    precisions: Sequence[Precision],
 ) -> None:
     split = protocol.split(dataset, fold)
     model = recipe.model
     if not (place.weights(model).is_file() and place.log(model).is_file()):
         taught_by = teachers.fold(protocol.name, fold) if teachers else None
         train_on(recipe, dataset, split, place, beside, taught_by)
-    quantize_on(recipe, dataset, split.train, place)
-    answers = predict_on(recipe, dataset, split.test, place)
+    quantize_on(recipe, dataset, split.train, place, precisions)
+    answers = predict_on(recipe, dataset, split.test, place, precisions)
     rows = prediction_rows(dataset, split.test, answers, model=model, fold=fold)
     write_predictions(place.predictions(model), rows)
     keras.backend.clear_session()
@@ -106,8 +109,8 @@ def _report(model: str, fold: int, places: dict[int, Workspace]) -> None:
     left = timedelta(seconds=round(seconds * (len(places) - len(done))))
     rows = read_predictions(places[fold].predictions(model))
     shares = []
-    for precision in PRECISIONS:
-        right = [row.predicted == row.label for row in rows if row.precision == precision]
+    for (_, precision), group in by_artifact(rows):
+        right = [row.predicted == row.label for row in group]
         shares.append(f"{precision} {sum(right) / len(right):.1%}")
     tqdm.write(
         f"{model} fold {fold}: {', '.join(shares)}; {len(done)} of {len(places)} folds done, "

@@ -10,6 +10,7 @@ All three take the same uint8 pixels [1, size, size, 3].
 
 import multiprocessing
 import os
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,13 @@ from training.tflite import convert_float, int8_converter
 CALIBRATION_IMAGES = 1000
 
 
-def quantize(recipe: Recipe, weights: Path, calibration: Pixels, folder: Path) -> None:
+def quantize(
+    recipe: Recipe,
+    weights: Path,
+    calibration: Pixels,
+    folder: Path,
+    precisions: Sequence[Precision] = PRECISIONS,
+) -> None:
     """Write ``float32.tflite``, ``float16.tflite`` and ``int8.tflite`` into ``folder``.
 
     Runs in a child process: the converter keeps memory it never gives back (about 20 MB a call
@@ -34,22 +41,29 @@ def quantize(recipe: Recipe, weights: Path, calibration: Pixels, folder: Path) -
         weights: its ``.weights.h5``.
         calibration: uint8 [n, size, size, 3], training images only.
         folder: where the artifacts go.
+        precisions: only these.
     """
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawn, initializer=_choose_tensorflow) as pool:
-        pool.submit(_convert_all, recipe, weights, calibration, folder).result()
+        pool.submit(_convert_all, recipe, weights, calibration, folder, precisions).result()
 
 
 def _choose_tensorflow() -> None:
     os.environ["KERAS_BACKEND"] = "tensorflow"
 
 
-def _convert_all(recipe: Recipe, weights: Path, calibration: Pixels, folder: Path) -> None:
+def _convert_all(
+    recipe: Recipe,
+    weights: Path,
+    calibration: Pixels,
+    folder: Path,
+    precisions: Sequence[Precision],
+) -> None:
     from training.network import build_classifier
 
     model = build_classifier(recipe.model, recipe.input_size, "random", recipe.dropout)
     model.load_weights(weights)
-    for precision in PRECISIONS:
+    for precision in precisions:
         content = convert(model, precision, calibration)
         new = folder / f"{precision}.tflite.new"
         new.write_bytes(content)

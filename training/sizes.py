@@ -59,7 +59,8 @@ def input_sizes(model: str, reports: Path) -> Path:
     Raises:
         PredictionsError: no two trials differ in the input's size alone.
     """
-    trials = _comparable([trial for trial in read_trials(reports) if trial.model == model])
+    known = [trial for trial in read_trials(reports) if trial.model == model]
+    trials = _comparable([trial for trial in known if all(map(trial.has, PRECISIONS))])
     if len(trials) < 2:
         raise PredictionsError(
             f"{reports} has no two trials of {model} that differ in --input-size alone: run "

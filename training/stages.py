@@ -1,5 +1,6 @@
 """The three stages from a split to predictions: of the shipped model and of every fold alike."""
 
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -92,21 +93,31 @@ def recorded(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update={"init": init_source(recipe.init)})
 
 
-def quantize_on(recipe: Recipe, dataset: FaceDataset, train: Indices, workspace: Workspace) -> None:
+def quantize_on(
+    recipe: Recipe,
+    dataset: FaceDataset,
+    train: Indices,
+    workspace: Workspace,
+    precisions: Sequence[Precision] = PRECISIONS,
+) -> None:
     """Convert the trained weights, calibrated on images of ``train``; leaves the artifacts."""
     chosen = np.random.default_rng(recipe.seed).permutation(train)[:CALIBRATION_IMAGES]
     calibration = face_tensors(dataset.faces[chosen], recipe.input_size)
     folder = workspace.folder(recipe.model)
     workspace.discard_artifacts(recipe.model)
-    quantize(recipe, workspace.weights(recipe.model), calibration, folder)
+    quantize(recipe, workspace.weights(recipe.model), calibration, folder, precisions)
 
 
 def predict_on(
-    recipe: Recipe, dataset: FaceDataset, test: Indices, workspace: Workspace
+    recipe: Recipe,
+    dataset: FaceDataset,
+    test: Indices,
+    workspace: Workspace,
+    precisions: Sequence[Precision] = PRECISIONS,
 ) -> dict[Precision, Probabilities]:
     """Return each artifact's answers [n, 7] for the images of ``test``."""
     tensors = face_tensors(dataset.faces[test], recipe.input_size)
-    artifacts = {p: workspace.artifact(recipe.model, p) for p in PRECISIONS}
+    artifacts = {p: workspace.artifact(recipe.model, p) for p in precisions}
     return {
         precision: probabilities_of(workspace.read(artifact, "quantize"), tensors)
         for precision, artifact in artifacts.items()

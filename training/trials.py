@@ -8,10 +8,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from emotion.records import PRECISIONS, Precision
+from emotion.records import Precision
 from training.predictions import (
     PredictionRow,
     PredictionsError,
+    by_artifact,
     read_predictions,
     write_predictions,
 )
@@ -68,6 +69,10 @@ class Trial(BaseModel):
     def images(self) -> int:
         """How many images its folds have together."""
         return sum(fold.images for fold in self.folds.values())
+
+    def has(self, precision: Precision) -> bool:
+        """Whether all its folds were converted to it."""
+        return all(precision in fold.right for fold in self.folds.values())
 
     def accuracy(self, precision: Precision) -> float:
         """Return the share of right answers over all its folds' images, 0..1."""
@@ -163,8 +168,8 @@ def kept_trials(
 
 def _tried(rows: list[PredictionRow], seconds: float) -> TriedFold:
     right = {
-        precision: sum(r.predicted == r.label for r in rows if r.precision == precision)
-        for precision in PRECISIONS
+        precision: sum(row.predicted == row.label for row in group)
+        for (_, precision), group in by_artifact(rows)
     }
     images = len({row.image for row in rows})
     return TriedFold(images=images, right=right, seconds=round(seconds, 1))

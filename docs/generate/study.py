@@ -4,10 +4,11 @@ from functools import cache
 
 import numpy as np
 
+from docs.generate.hard import never_right
 from docs.generate.layer import Layer, first_convolution
 from docs.generate.parts import parts
 from emotion.classifier import CHECKOUT_STORE
-from emotion.records import PRECISIONS
+from emotion.records import PRECISIONS, Precision
 from emotion.store import REPORTS, ModelStore
 from training import tables
 from training.measured import Measured, measure
@@ -194,6 +195,7 @@ BLOCKS = {
     "contents": contents,
     "per class": per_class,
     "together": together,
+    "never right": never_right,
     "tried": tried,
     "input sizes": input_sizes,
     "layer": layer,
@@ -212,8 +214,11 @@ def _measured(protocol: str) -> Measured | None:
     return measure(path, found) if path.is_file() else None
 
 
+_TRIED: tuple[Precision, ...] = ("float32", "int8")
+
+
 def _trial_row(trial: Trial) -> tuple[str, ...]:
-    shares = (f"{trial.accuracy(precision):.1%}" for precision in ("float32", "int8"))
+    shares = (f"{trial.accuracy(p):.1%}" if trial.has(p) else "-" for p in _TRIED)
     protocol = PROTOCOLS[trial.protocol]
     merged = [
         row.predicted == row.label
