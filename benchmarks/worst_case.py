@@ -23,9 +23,10 @@ def worst_case(settings: Settings) -> int:
     once.
     """
     decoding = settings.threads * settings.max_pixels * DECODING
+    decoded = settings.max_pixels * 3  # of the thread more than cores
     admitted = settings.max_waiting + settings.threads
     bodies = (2 * settings.max_uploads + admitted) * settings.max_body_bytes
-    return serving() + _loading() + decoding + bodies
+    return serving() + _loading() + decoding + decoded + bodies
 
 
 def memory_limit(settings: Settings) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Literal, TypeAlias, get_args
 
 from emotion.arrays import Pixels
@@ -54,7 +55,8 @@ class Classifier:
                 the Caffe original where the store has none.
             detector_files: finds the Caffe network, when it is first needed.
             limits: what an image may be.
-            interpreters: how many calls of one artifact may run at once.
+            interpreters: how many calls of one artifact may run at once; as many pictures are
+                decoded at once, which takes ten times the memory of what is decoded.
             spare_bytes: memory for what that takes beside one interpreter of each artifact.
             before: what it has loaded and ``store`` still lists is shared, not loaded again.
 
@@ -75,6 +77,7 @@ class Classifier:
             else detector
         )
         self._limits = limits
+        self._decoders = BoundedSemaphore(interpreters)
 
     def predict(
         self,
@@ -183,7 +186,7 @@ class Classifier:
         _one_of("no_face", no_face, get_args(NoFace))
         finder = self.detector if detector is None else self.detectors.get(detector)
         watch = Stopwatch()
-        with watch.stage("decode"):
+        with watch.stage("decode"), self._decoders:
             pixels = decode(image_bytes(image), self._limits)
         with watch.stage("detect"):
             found = _find(finder, pixels, faces, face, no_face, self._limits.max_faces)

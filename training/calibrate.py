@@ -7,7 +7,6 @@ from scipy.optimize import minimize_scalar
 
 from training.network import LOGITS
 
-
 _LIMIT = 10
 
 

@@ -205,19 +205,16 @@ def _parser() -> argparse.ArgumentParser:
     data, model, recipe = parents.data(), parents.model(), parents.recipe()
     ckplus, web = parents.ckplus(), parents.web()
     store, protocol, faces = parents.store(), parents.protocol(), parents.faces()
+    folds, teachers, precisions = parents.folds(), parents.teachers(), parents.precisions()
     takes: list[tuple[Callable[[Options], None], list[argparse.ArgumentParser]]] = [
         (prepare, [data, ckplus, faces]),
         (pretrain, [model, recipe, data, web]),
-        (train, [model, recipe, data, web, parents.teachers()]),
+        (train, [model, recipe, data, web, teachers]),
         (quantize, [model]),
         (evaluate, [model]),
-        (publish, [model, store, parents.precisions()]),
-        (run, [data, ckplus, web, faces, model, recipe, store, parents.teachers()]),
-        (
-            crossval,
-            [model, recipe, data, web, protocol]
-            + [parents.folds(), parents.teachers(), parents.precisions()],
-        ),
+        (publish, [model, store, precisions]),
+        (run, [data, ckplus, web, faces, model, recipe, store, teachers]),
+        (crossval, [model, recipe, data, web, protocol, folds, teachers, precisions]),
         (merge, [protocol, store, parents.models(), parents.from_trial()]),
         (trial, [model, protocol, store, parents.title()]),
         (report, [store]),

@@ -129,11 +129,11 @@ def fit(
                 _validate(model, held_out, progress, folder)
             progress.seconds += time.perf_counter() - started
             _checkpoint(model, average, progress, folder)
-            unseen_right = progress.history[-1].get("val_accuracy", math.nan)
-            bar.set_description(
-                f"epoch {progress.epoch}/{epochs}, validation {unseen_right:.1%}, best epoch "
-                f"{progress.best_epoch}"
-            )
+            said = f"epoch {progress.epoch}/{epochs}"
+            if held_out:
+                right = progress.history[-1]["val_accuracy"]
+                said += f", validation {right:.1%}, best epoch {progress.best_epoch}"
+            bar.set_description(said)
     best = build_classifier(recipe.model, recipe.input_size, "random", recipe.dropout, classes)
     best.load_weights(folder / _BEST)
     return best, progress
@@ -186,9 +186,10 @@ def _validate(
         progress.history[-1] |= {f"val_{name}": value for name, value in logs.items()}
         loss = logs["loss"]
     if not math.isfinite(loss):
+        of = "validation " if held_out else ""
         raise DivergedError(
-            f"The {'validation ' if held_out else ''}loss is {loss} in epoch {progress.epoch}: lower "
-            f"--rate. {folder} keeps the epochs before."
+            f"The {of}loss is {loss} in epoch {progress.epoch}: lower --rate. {folder} keeps the "
+            "epochs before."
         )
     if loss < progress.best_loss or not held_out:
         progress.best_loss, progress.best_epoch = loss, progress.epoch
