@@ -1,6 +1,7 @@
 """Cross-validation on the command line: real folds of few images, every training option on."""
 
 import json
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -91,10 +92,12 @@ def test_a_killed_crossval_goes_on_in_its_fold(workspace: Workspace, dataset: Fa
         merge(SUBJECT10, workspace, workspace.root / "reports")
     assert "another recipe" in failure(*options, "--rate", 1e-4)
 
-    printed = step(*options[:-1], "2", "--precisions", "float32")
-    assert "fold 2: float32" in printed
-    assert "int8" not in printed
-    assert "2 folds of mobilenet" in step(*kept, "--title", "one more, quickly")
+    both = training(*options[:-1], "2,3", "--precisions", "float32", "--jobs", 2)
+    printed, errors = both.communicate()
+    assert both.returncode == 0, errors
+    assert {"fold 2: float32", "fold 3: float32"} <= set(re.findall(r"fold \d: float32", printed))
+    assert not re.search(r"int8 \d", printed)
+    assert "3 folds of mobilenet" in step(*kept, "--title", "one more, quickly")
     quick = read_trials(store / "reports")[-1]
     assert quick.has("float32")
     assert not quick.has("int8")

@@ -161,6 +161,13 @@ def folds() -> argparse.ArgumentParser:
     options.add_argument(
         "--keep-weights", action="store_true", help="keep each fold's weights, not only its answers"
     )
+    options.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="folds at once, each in a process with its share of the cores (default: 1)",
+    )
     return options
 
 
