@@ -1,6 +1,6 @@
 """What HTTP takes at the least: FastAPI as its tutorial begins, which computes nothing.
 
-It takes in a picture and answers as many bytes as the service: no thread, no limits, no request id,
+It takes in a picture and answers half a kilobyte: no thread, no limits, no request id,
 no log, no metrics.
 """
 
@@ -51,6 +51,8 @@ def floor() -> Iterator[str]:
                 httpx.post(f"{url}/predict").raise_for_status()
                 break
             time.sleep(0.05)
+        else:
+            raise RuntimeError("uvicorn did not start within a minute.")
         yield url
     finally:
         process.terminate()

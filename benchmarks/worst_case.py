@@ -1,6 +1,7 @@
 """The most memory that one process may need, which its container's limit has to allow."""
 
 from benchmarks.costs import figure, result
+from service.engine import at_once
 from service.settings import Settings
 
 ARTIFACTS = 305_000_000  # bytes of all nine and the detectors
@@ -17,14 +18,15 @@ def serving() -> int:
 
 
 def worst_case(settings: Settings) -> int:
-    """Bytes during a switch, when every thread decodes the largest image and every body is large.
+    """Bytes during a switch, when every core decodes the largest image and every body is large.
 
     A body that has just arrived is there in pieces and joined; one that waits, or is computed,
     once.
     """
     decoding = settings.threads * settings.max_pixels * DECODING
-    decoded = settings.max_pixels * 3  # of the thread more than cores
-    admitted = settings.max_waiting + settings.threads
+    computed = at_once(settings.threads)
+    decoded = (computed - settings.threads) * settings.max_pixels * 3
+    admitted = settings.max_waiting + computed
     bodies = (2 * settings.max_uploads + admitted) * settings.max_body_bytes
     return serving() + _loading() + decoding + decoded + bodies
 

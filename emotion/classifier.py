@@ -186,7 +186,7 @@ class Classifier:
         _one_of("no_face", no_face, get_args(NoFace))
         finder = self.detector if detector is None else self.detectors.get(detector)
         watch = Stopwatch()
-        with watch.stage("decode"), self._decoders:
+        with self._decoders, watch.stage("decode"):
             pixels = decode(image_bytes(image), self._limits)
         with watch.stage("detect"):
             found = _find(finder, pixels, faces, face, no_face, self._limits.max_faces)

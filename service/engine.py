@@ -44,6 +44,11 @@ class Timing:
     total: float
 
 
+def at_once(cores: int) -> int:
+    """How many requests an engine for so many cores computes at once."""
+    return cores + (cores > 1)
+
+
 class Engine:
     """A thread per core, where there are several one more, and a bounded queue before them.
 
@@ -59,15 +64,15 @@ class Engine:
         deadline_seconds: float,
         on_change: Callable[[int, int], None] = lambda change, waiting: None,
     ) -> None:
-        """Start for ``threads`` cores; at most ``max_waiting`` requests more are taken in.
+        """Start for ``threads`` cores; at most ``max_waiting`` requests wait for a thread.
 
         ``on_change`` is told of every request that enters (1) or leaves (-1), and how many wait.
         """
         self._on_change = on_change
         self._threads = threads  # that a request may share its work out to
-        self._at_once = threads + (threads > 1)
+        self._at_once = at_once(threads)
         self._pool = ThreadPoolExecutor(self._at_once, thread_name_prefix="engine")
-        self._capacity = threads + max_waiting
+        self._capacity = self._at_once + max_waiting
         self._deadline = deadline_seconds
         self._admitted = 0
         self._expected = 0.0  # seconds of one thread for one piece of work, as the last ones went
@@ -75,8 +80,8 @@ class Engine:
         self._lock = threading.Lock()
 
     @property
-    def has_free_thread(self) -> bool:
-        """Whether a request would be computed at once."""
+    def has_free_core(self) -> bool:
+        """Whether a request would have a core to itself."""
         return self._admitted + self._helping < self._threads
 
     @property
@@ -160,7 +165,7 @@ class Engine:
         return result, Timing(waited, _milliseconds_since(submitted))
 
     def share(self, work: Sequence[Callable[[], T]]) -> list[T]:
-        """Run pieces of a request's work here, a thread of this engine, and on the free ones.
+        """Run pieces of a request's work here, a thread of this engine, and on the free cores.
 
         Those go back to requests that come meanwhile, as soon as they have done their piece.
 

@@ -24,7 +24,7 @@ from service.access import PROBLEM
 from service.clients import KEY_HEADER, Clients
 from service.descriptors import descriptors_in_use, most_connections
 from service.drain import Drain
-from service.engine import Check
+from service.engine import Check, at_once
 from service.oip import protobuf
 from service.oip.errors import BadInferenceError
 from service.oip.infer import Inferred, answer
@@ -65,7 +65,7 @@ async def served(
         RuntimeError: the port is taken.
     """
     settings = runtime.settings
-    most = settings.max_uploads + settings.threads + settings.max_waiting
+    most = settings.max_uploads + at_once(settings.threads) + settings.max_waiting
     connections = most_connections(settings.max_connections, descriptors_in_use(), with_grpc=True)
     server = grpc.aio.server(
         maximum_concurrent_rpcs=most,

@@ -35,7 +35,7 @@ class Runtime:
             a detector that the settings name. One artifact that cannot be loaded is logged and
             reported by ``/readyz``; the others serve.
         """
-        cv2.setNumThreads(1)  # the engine already runs one request per core
+        cv2.setNumThreads(1)  # the engine already runs a request on every core
         give_back_large_blocks()
         self.settings = settings
         self.metrics = metrics

@@ -113,7 +113,7 @@ class Shadow:
         ]
         if not chosen:
             return
-        if not self._engine.has_free_thread or not self._comparing.acquire(blocking=False):
+        if not self._engine.has_free_core or not self._comparing.acquire(blocking=False):
             self._metrics.dropped("busy", len(chosen))
             return
         self._thread.submit(self._try, chosen, store)

@@ -13,6 +13,7 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 from ruamel.yaml import YAML
 
+from service.engine import at_once
 from service.settings import Settings
 from tests.conftest import ROOT
 
@@ -31,7 +32,7 @@ def read(path: Path) -> Document:
 
 def leaves_places(settings: Settings) -> bool:
     """Whether no client alone can take all places to upload, or all to compute and wait."""
-    most = min(settings.max_uploads, settings.threads + settings.max_waiting)
+    most = min(settings.max_uploads, at_once(settings.threads) + settings.max_waiting)
     return 0 < settings.client_requests < most
 
 

@@ -42,6 +42,29 @@ def test_the_average_follows_and_lends_its_weights(tmp_path: Path) -> None:
         assert kernel.value.numpy().item() == pytest.approx(1.8, abs=1e-3)
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
+def test_the_average_looks_at_every_fourth_step_and_the_last() -> None:
+    import keras
+
+    from training.average import WeightAverage
+
+    pixels = keras.Input((1,))
+    model = keras.Model(pixels, keras.layers.Dense(1, kernel_initializer="zeros")(pixels))
+    model.compile(keras.optimizers.SGD(1.0), "mse")
+    average = WeightAverage(model, decay=0.5)
+    average.set_model(model)
+    average.set_params({"steps": 6})
+    model.weights[0].assign([[1.0]])
+    model.optimizer.iterations.assign(1000)  # so that the decay is 0.5
+    seen = []
+    for batch in range(6):
+        average.on_train_batch_end(batch)
+        with average.applied():
+            seen.append(model.weights[0].value.numpy().item())
+    fourth = 1 - 0.5**4
+    assert seen == pytest.approx([0, 0, 0, fourth, fourth, 1 - 0.5**6])
+
+
 def test_mixing_blends_labels_and_pixels_alike(few_faces: FaceDataset) -> None:
     from training.batches import Batches
 
@@ -76,7 +99,7 @@ def test_teachers_are_blended_into_the_labels(run_dir: Path, few_faces: FaceData
     from training.batches import Batches
     from training.network import build_classifier
     from training.stages import course_of, run_of
-    from training.teacher import load_teacher
+    from training.teacher import TeacherError, load_teacher
 
     workspace, teachers = Workspace(run_dir), []
     for model, size in (("mobilenet", 32), ("vgg16", 48)):
@@ -88,7 +111,7 @@ def test_teachers_are_blended_into_the_labels(run_dir: Path, few_faces: FaceData
         workspace.log(model).write_text(log.model_dump_json())
 
     recipe = Recipe(model="vgg16", input_size=32, teacher="mobilenet,vgg16", distillation=0.25)
-    teacher = load_teacher(recipe, workspace)
+    teacher = load_teacher(recipe, workspace, few_faces)
     batches = Batches(few_faces, np.arange(64), recipe, len(EMOTIONS), teacher=teacher)
     pixels, labels, _ = next(iter(batches.epoch(0)))
     small, large = teachers
@@ -96,3 +119,5 @@ def test_teachers_are_blended_into_the_labels(run_dir: Path, few_faces: FaceData
     taught_by = (small(pixels).numpy() + large(resized).numpy()) / 2
     truth = (labels - 0.25 * taught_by) / 0.75
     assert np.sort(truth, axis=1) == pytest.approx(np.tile([0] * 6 + [1], (32, 1)), abs=1e-4)
+    with pytest.raises(TeacherError, match="was trained on other faces"):
+        load_teacher(recipe, workspace, replace(few_faces, fingerprint="others"))

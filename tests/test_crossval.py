@@ -67,7 +67,8 @@ def test_a_killed_crossval_goes_on_in_its_fold(workspace: Workspace, dataset: Fa
     assert "1 of 1 folds done" in printed
     log = TrainedModel.model_validate_json(place.log("mobilenet").read_text())
     assert log.history[: before["epoch"]] == before["history"]
-    assert log.epochs == 3
+    assert log.epochs == 2 * 3  # and again on those who validated
+    assert [("val_loss" in epoch) for epoch in log.history] == 3 * [True] + 3 * [False]
     rows = read_predictions(place.predictions("mobilenet"))
     test = SUBJECT10.split(dataset, 1).test
     assert len(rows) == len(PRECISIONS) * len(test)

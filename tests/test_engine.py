@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from service.engine import DeadlineError, Engine, OverloadedError
+from service.engine import DeadlineError, Engine, OverloadedError, at_once
 from tests.clients import eventually
 
 Work = Sequence[Callable[[], int]]
@@ -126,10 +126,10 @@ def test_a_helper_goes_back_to_whom_comes_meanwhile(engine: Engine) -> None:
             engine.run(lambda _: engine.share([first, first, *[piece] * 40]))
         )
         await asyncio.sleep(0.02)
-        assert not engine.has_free_thread
+        assert not engine.has_free_core
         await engine.run(lambda _: order.append("other"))
         await compared
-        assert engine.has_free_thread
+        assert engine.has_free_core
 
     asyncio.run(ask())
     assert order.index("other") < 5
@@ -151,8 +151,34 @@ def test_what_helpers_spend_counts_for_what_one_is_expected_to_take() -> None:
     engine.close()
     late = [answer for answer in answers if isinstance(answer, DeadlineError)]
     assert len(late) <= 3
-    # 0.8 seconds of two threads are 20 times 0.08
-    assert sum(isinstance(answer, OverloadedError) for answer in answers) >= 70
+    # 0.8 seconds of three threads are 30 times 0.08
+    assert sum(isinstance(answer, OverloadedError) for answer in answers) >= 60
+
+
+@pytest.mark.parametrize(("cores", "together"), [(1, 1), (2, 3), (4, 5)])
+def test_one_more_than_cores_are_computed_at_once(cores: int, together: int) -> None:
+    assert at_once(cores) == together
+    waiting: list[int] = []
+    engine = Engine(cores, 2, 10, on_change=lambda _, waits: waiting.append(waits))
+    met, over = threading.Semaphore(0), threading.Event()
+
+    def work(_: object) -> None:
+        met.release()
+        over.wait(5)
+
+    async def ask() -> list[object]:
+        asked = [asyncio.ensure_future(engine.run(work)) for _ in range(together + 3)]
+        await asyncio.sleep(0.3)
+        assert [met.acquire(blocking=False) for _ in range(together + 1)] == (
+            [True] * together + [False]
+        )
+        over.set()
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    answers = asyncio.run(ask())
+    engine.close()
+    assert max(waiting) == 2
+    assert sum(isinstance(answer, OverloadedError) for answer in answers) == 1
 
 
 def test_an_engine_that_closes_still_finishes() -> None:

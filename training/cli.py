@@ -45,9 +45,10 @@ def pretrain(options: Options) -> None:
     from training import pretrain as stage
 
     recipe = _recipe(options)
-    if recipe.rehearsal or recipe.teacher:
+    if recipe.rehearsal or recipe.teacher or recipe.refit != "none":
         raise OptionError(
-            "--rehearsal and --teacher are for the stages after this one: leave them out here."
+            "--rehearsal, --teacher and --refit are for the stages after this one: leave them out "
+            "here."
         )
     workspace = _workspace(options)
     voted: Path | None = options.ferplus

@@ -53,10 +53,15 @@ def crossval(
     for place in places.values():
         _check_recipe(recipe, fingerprint_of(dataset, beside), place)
     for fold, place in places.items():
-        if not place.predictions(recipe.model).is_file():
+        if not _is_done(recipe.model, place, precisions):
             _run_fold(recipe, protocol, dataset, fold, place, beside, teachers, precisions)
         _delete_intermediate(recipe.model, place, keep_weights)
         _report(recipe.model, fold, places)
+
+
+def _is_done(model: str, place: Workspace, precisions: Sequence[Precision]) -> bool:
+    path = place.predictions(model)
+    return path.is_file() and {row.precision for row in read_predictions(path)} >= set(precisions)
 
 
 def _run_fold(

@@ -9,7 +9,7 @@ import json
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,16 @@ class Progress:
         """Whether every epoch is done, or the last ``patience`` ones brought nothing better."""
         waited = self.epoch - max(self.best_epoch, recipe.head_epochs)
         return self.epoch >= recipe.head_epochs + recipe.epochs or waited >= recipe.patience
+
+    def and_then(self, again: "Progress") -> "Progress":
+        """Return the course of this run and of a second one, whose model is kept."""
+        return replace(
+            again,
+            epoch=self.epoch + again.epoch,
+            best_epoch=self.epoch + again.best_epoch,
+            seconds=self.seconds + again.seconds,
+            history=self.history + again.history,
+        )
 
 
 def fit(

@@ -2,11 +2,10 @@
 
 import multiprocessing
 import os
+import threading
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-
-from tqdm import tqdm
 
 from emotion.machine import usable_cores
 
@@ -21,21 +20,34 @@ def side_by_side(
     On two cores, two folds at once take four fifths of the time of one after the other: much of a
     training step keeps one core busy alone.
 
-    Raises what the first run to fail raised, when all others have ended.
+    Raises what the first run to fail raised, when all others have ended. The processes end with
+    this one, however it ends.
     """
+    from tqdm import tqdm  # only here: the processes, which import this module, draw no bars
+
     spawn = multiprocessing.get_context("spawn")
+    processes = min(processes, len(runs))
     threads = max(1, usable_cores() // processes)
-    with (
-        ProcessPoolExecutor(processes, spawn, _share, (threads,)) as pool,
-        tqdm(total=len(runs), unit="run") as bar,
-    ):
-        failed = []
-        for done in as_completed([pool.submit(step, run) for run in runs]):
-            failed += [error] if (error := done.exception()) else []
-            bar.update()
+    failed = []
+    with ProcessPoolExecutor(processes, spawn, _begin, (threads,)) as pool:
+        try:
+            waiting = as_completed([pool.submit(step, run) for run in runs])
+            for done in tqdm(waiting, total=len(runs), unit="run"):
+                failed += [error] if (error := done.exception()) else []
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     if failed:
         raise failed[0]
 
 
-def _share(threads: int) -> None:
+def _begin(threads: int) -> None:
     os.environ |= dict.fromkeys(_THREADS, str(threads)) | {"TQDM_DISABLE": "1"}
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # noqa: S101 (this runs in a child)
+    parent.join()
+    os._exit(1)

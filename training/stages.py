@@ -43,7 +43,7 @@ def train_on(
     folder = workspace.folder(recipe.model)
     run = run_of(recipe, dataset, beside)
     workspace.discard_artifacts(recipe.model)
-    teacher = load_teacher(recipe, teachers or workspace)
+    teacher = load_teacher(recipe, teachers or workspace, dataset)
 
     def learn(
         train: Indices, validation: Indices, checkpoint: Path
@@ -57,7 +57,7 @@ def train_on(
     if recipe.refit == "all":
         everyone = np.sort(np.concatenate([split.train, split.validation]))
         model, again = learn(everyone, everyone[:0], folder / "checkpoint" / "refit")
-        progress.seconds += again.seconds
+        progress = progress.and_then(again)
     fold_temperature(model, temperature)
     model.save_weights(workspace.weights(recipe.model))
     log = TrainedModel(temperature=temperature, **course_of(run, progress))

@@ -2,12 +2,18 @@
 
 import keras
 
+from emotion.errors import EmotionError
+from training.datasets import FaceDataset
 from training.network import build_classifier
 from training.recipe import Recipe
 from training.workspace import TrainedModel, Workspace
 
 
-def load_teacher(recipe: Recipe, workspace: Workspace) -> keras.Model | None:
+class TeacherError(EmotionError):
+    """The teacher cannot teach this student."""
+
+
+def load_teacher(recipe: Recipe, workspace: Workspace, dataset: FaceDataset) -> keras.Model | None:
     """Return the models that a recipe names as its teachers, as one: the mean of their answers.
 
     They never saw the images that the student will be tested on: ``workspace`` is of the same
@@ -15,18 +21,21 @@ def load_teacher(recipe: Recipe, workspace: Workspace) -> keras.Model | None:
 
     Raises:
         DatasetError: one was not trained, or its weights were deleted.
+        TeacherError: one learnt from other faces than ``dataset``'s, which are divided otherwise.
     """
     if not recipe.teacher:
         return None
     pixels = keras.Input((recipe.input_size, recipe.input_size, 3))
-    answers = [_load(name, workspace)(pixels) for name in recipe.teacher.split(",")]
+    answers = [_load(name, workspace, dataset)(pixels) for name in recipe.teacher.split(",")]
     mean = keras.layers.Average()(answers) if len(answers) > 1 else answers[0]
     return keras.Model(pixels, mean)
 
 
-def _load(name: str, workspace: Workspace) -> keras.Model:
+def _load(name: str, workspace: Workspace, dataset: FaceDataset) -> keras.Model:
     hint = f"train --model {name}`, or `crossval --model {name} --keep-weights"
     log = TrainedModel.model_validate_json(workspace.read(workspace.log(name), hint))
+    if log.run.data_fingerprint.partition("+")[0] != dataset.fingerprint:
+        raise TeacherError(f"The {name} of {workspace.root} was trained on other faces.")
     own = Recipe.model_validate(log.run.recipe)
     weights = workspace.left(workspace.weights(name), hint)
     teacher = build_classifier(name, own.input_size, "random", own.dropout)

@@ -113,8 +113,8 @@ def keep_trial(
     replaced; commit and date are the last run's.
 
     Raises:
-        PredictionsError: no fold is finished, or folds differ in recipe or data, those kept
-            included.
+        PredictionsError: no fold is finished, folds differ in recipe or data, those kept
+            included, or a kept one has more precisions.
     """
     places = {fold: workspace.fold(protocol.name, fold) for fold in range(protocol.folds)}
     done = {f: place for f, place in places.items() if place.predictions(model).is_file()}
@@ -138,6 +138,11 @@ def keep_trial(
             recipe=log.run.recipe,
             folds={fold: _tried(answers, log.seconds)},
         )
+        before = trial.folds.get(fold) if trial else None
+        if before and before.right.keys() > one.folds[fold].right.keys():
+            raise PredictionsError(
+                f"'{title}' has fold {fold} of {model} in more precisions: give another --title."
+            )
         trial = one.after(trial) if trial else one
         rows = [row for row in rows if row.fold != fold] + answers
     assert trial is not None  # noqa: S101 (there is a fold)
