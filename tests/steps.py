@@ -5,10 +5,17 @@ import io
 import os
 import subprocess
 import sys
+import time
 import warnings
+from argparse import Namespace
 
 from tests.conftest import ROOT
 from training.cli import main
+
+
+def nap(options: Namespace) -> None:
+    """Take a minute, as a step that does something would."""
+    time.sleep(60)
 
 
 def training(*arguments: object, **environment: str) -> subprocess.Popen[str]:

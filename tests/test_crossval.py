@@ -4,6 +4,9 @@ import json
 import re
 import shutil
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,7 @@ import pytest
 from emotion.labels import EMOTIONS
 from emotion.records import PRECISIONS, TrainingRun
 from tests.clients import eventually
+from tests.conftest import ROOT
 from tests.steps import failure, step, training
 from training.datasets import FaceDataset, load_ckplus
 from training.merge import merge
@@ -102,6 +106,22 @@ def test_a_killed_crossval_goes_on_in_its_fold(workspace: Workspace, dataset: Fa
     quick = read_trials(store / "reports")[-1]
     assert quick.has("float32")
     assert not quick.has("int8")
+
+
+def test_folds_side_by_side_end_with_their_parent() -> None:
+    code = (
+        "from argparse import Namespace; from tests.steps import nap; "
+        "from training.side_by_side import side_by_side; side_by_side(nap, [Namespace()] * 2, 2)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
+    children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+    eventually(lambda: len(children.read_text().split()) == 3, 60)  # one tracks their semaphores
+    begun = [Path("/proc", pid, "stat") for pid in children.read_text().split()]
+    eventually(lambda: sum("spawn_main" in s.with_name("cmdline").read_text() for s in begun) == 2)
+    time.sleep(2)  # until they have begun
+    parent.kill()
+    parent.wait()
+    eventually(lambda: not any(s.exists() and " Z " not in s.read_text() for s in begun), 20)
 
 
 def finish(model: str, workspace: Workspace, dataset: FaceDataset, beside: str = "") -> None:
