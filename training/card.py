@@ -96,8 +96,8 @@ Recall per class on the held-out subjects:
 ## Data and training
 
 {evaluation.dataset};
-data fingerprint `{trained.run.data_fingerprint}`. {_divided(recipe)} Started
-from {recipe["init"]}; {recipe["head_epochs"]} epochs of the head alone, then up
+data fingerprint `{trained.run.data_fingerprint}`. {_divided(recipe)}
+subjects. Started from {recipe["init"]}; {recipe["head_epochs"]} epochs of the head alone, then up
 to {recipe["epochs"]} of the whole network (stopped after {trained.epochs}, the best was
 {trained.best_epoch}); {trained.seconds / 60:.0f} minutes on {trained.machine}. Temperature
 {trained.temperature:.3f} is folded into the last layer. Seed {trained.run.seed}, commit
@@ -117,11 +117,8 @@ def _held_section(held: Collection[Precision]) -> str:
 
 def _divided(recipe: dict[str, Any]) -> str:
     if recipe.get("refit") == "all":
-        return (
-            "Tested on\nsubjects that it never saw; trained twice, the second time on those who "
-            "validated the first as well."
-        )
-    return "Trained, validated and tested on disjoint\nsubjects."
+        return "Trained a second time on those who had validated the first; tested on other"
+    return "Trained, validated and tested on disjoint"
 
 
 def _limits(evaluation: Evaluation) -> str:
