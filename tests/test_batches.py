@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -12,11 +13,16 @@ from training.fit import Progress
 from training.recipe import Recipe
 from training.workspace import TrainedModel, Workspace
 
+if TYPE_CHECKING:
+    import keras
+
+    from training.average import WeightAverage
+
 pytestmark = pytest.mark.training
 
 
-@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
-def test_the_average_follows_and_lends_its_weights(tmp_path: Path) -> None:
+def followed(steps: int) -> tuple["keras.Model", "WeightAverage"]:
+    """Return a model of one weight, 0 at first, and an average that follows it."""
     import keras
 
     from training.average import WeightAverage
@@ -26,7 +32,15 @@ def test_the_average_follows_and_lends_its_weights(tmp_path: Path) -> None:
     model.compile(keras.optimizers.SGD(1.0), "mse")
     average = WeightAverage(model, decay=0.5)
     average.set_model(model)
-    average.set_params({"steps": 1})
+    average.set_params({"steps": steps})
+    return model, average
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
+def test_the_average_follows_and_lends_its_weights(tmp_path: Path) -> None:
+    from training.average import WeightAverage
+
+    model, average = followed(steps=1)
     kernel = model.weights[0]
     for value, expected in enumerate((0.9, 1.8), start=1):  # decay 1/10, then 2/11
         kernel.assign([[float(value)]])
@@ -44,16 +58,7 @@ def test_the_average_follows_and_lends_its_weights(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
 def test_the_average_looks_at_every_fourth_step_and_the_last() -> None:
-    import keras
-
-    from training.average import WeightAverage
-
-    pixels = keras.Input((1,))
-    model = keras.Model(pixels, keras.layers.Dense(1, kernel_initializer="zeros")(pixels))
-    model.compile(keras.optimizers.SGD(1.0), "mse")
-    average = WeightAverage(model, decay=0.5)
-    average.set_model(model)
-    average.set_params({"steps": 6})
+    model, average = followed(steps=6)
     model.weights[0].assign([[1.0]])
     model.optimizer.iterations.assign(1000)  # so that the decay is 0.5
     seen = []
