@@ -6,15 +6,13 @@ no log, no metrics.
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
-import httpx
 from fastapi import FastAPI, Request
 from pydantic import BaseModel
 
-from benchmarks.server import ROOT, free_port
+from benchmarks.server import ROOT, answers, ended, free_port
 
 
 class Answer(BaseModel):
@@ -41,19 +39,12 @@ def floor() -> Iterator[str]:
     port = free_port()
     options = ("--port", str(port), "--log-level", "warning", "--no-access-log")
     process = subprocess.Popen(
-        [sys.executable, "-m", "uvicorn", "benchmarks.floor:app", *options], cwd=ROOT
+        [sys.executable, "-m", "uvicorn", "benchmarks.floor:app", *options], cwd=ROOT, text=True
     )
     url = f"http://127.0.0.1:{port}"
     try:
-        until = time.monotonic() + 60
-        while time.monotonic() < until and process.poll() is None:
-            with suppress(httpx.TransportError):
-                httpx.post(f"{url}/predict").raise_for_status()
-                break
-            time.sleep(0.05)
-        else:
-            raise RuntimeError("uvicorn did not start within a minute.")
+        if not answers(f"{url}/openapi.json", process):
+            raise RuntimeError("uvicorn did not start.")
         yield url
     finally:
-        process.terminate()
-        process.wait()
+        ended(process)

@@ -27,7 +27,7 @@ class Server:
 
     def stop(self, seconds: float = 30) -> int:
         """Ask it to drain and end; returns its exit status, or kills it and raises."""
-        return _ended(self.process, seconds)
+        return ended(self.process, seconds)
 
     @property
     def resident_bytes(self) -> int:
@@ -71,11 +71,12 @@ def serving(log: Path, ready: object = 200, **settings: object) -> Iterator[Serv
         )
     url = f"http://{settings['host']}:{settings['port']}"
     try:
-        _await_ready(url, process, log, ready)
+        if not answers(f"{url}/readyz", process, ready):
+            raise RuntimeError(f"the service did not start:\n{log.read_text()}")
         yield Server(url, process, log, time.perf_counter() - started)
     finally:
         if process.poll() is None:
-            _ended(process)
+            ended(process)
 
 
 @contextmanager
@@ -94,7 +95,8 @@ def on_cores_of_their_own(log: Path, **settings: object) -> Iterator[Server]:
         os.sched_setaffinity(0, mine)
 
 
-def _ended(process: subprocess.Popen[str], seconds: float = 30) -> int:
+def ended(process: subprocess.Popen[str], seconds: float = 30) -> int:
+    """Ask a server to end; returns its exit status, or kills it and raises."""
     process.send_signal(signal.SIGTERM)
     try:
         return process.wait(seconds)
@@ -104,11 +106,12 @@ def _ended(process: subprocess.Popen[str], seconds: float = 30) -> int:
         raise
 
 
-def _await_ready(url: str, process: subprocess.Popen[str], log: Path, status: object) -> None:
+def answers(url: str, process: subprocess.Popen[str], status: object = 200) -> bool:
+    """Wait until ``url`` answers with this status; False where ``process`` ends or takes long."""
     until = time.monotonic() + 180
     while time.monotonic() < until and process.poll() is None:
         with suppress(httpx.TransportError):
-            if httpx.get(f"{url}/readyz").status_code == status:
-                return
+            if httpx.get(url).status_code == status:
+                return True
         time.sleep(0.02)
-    raise RuntimeError(f"the service did not start:\n{log.read_text()}")
+    return False

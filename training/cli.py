@@ -112,18 +112,20 @@ def run(options: Options) -> None:
 
 def crossval(options: Options) -> None:
     """Train a backbone once per fold and predict each fold's test images; resumable."""
-    from training.crossval import crossval
     from training.protocols import PROTOCOLS
-    from training.side_by_side import side_by_side
 
     protocol = PROTOCOLS[options.protocol]
     folds = options.folds_only or range(protocol.folds)
     if not set(folds) <= set(range(protocol.folds)):
         raise OptionError(f"{protocol.name} has the folds 0 to {protocol.folds - 1}: {folds}.")
     if options.jobs > 1:
-        of_one = {fold: vars(options) | {"folds_only": [fold], "jobs": 1} for fold in folds}
-        side_by_side(options.step, [Options(**one) for one in of_one.values()], options.jobs)
+        from training.side_by_side import side_by_side
+
+        own = [Options(**vars(options) | {"folds_only": [fold], "jobs": 1}) for fold in folds]
+        side_by_side(options.step, own, options.jobs)
         return
+    from training.crossval import crossval  # Keras, which only those who train need
+
     recipe = _recipe(options)
     beside = _beside(recipe, options)
     crossval(

@@ -1,4 +1,4 @@
-"""The images that no network names as CK+ does."""
+"""The images that hardly any network names as CK+ does."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -16,21 +16,24 @@ _PROTOCOL = PROTOCOLS["subject10"]
 
 
 def never_right() -> str:
-    """Sequences that most networks of ten folds name otherwise than CK+, in float32."""
+    """Images that most networks of ten folds name otherwise than CK+, in float32."""
     answers, networks = defaultdict[tuple[str, str, str], list[str]](list), Counter[str]()
     for rows in _networks():
         networks[rows[0].model] += 1
         for row in rows:
             answers[row.sequence, row.image, row.label].append(row.predicted)
     hard = [
-        (sequence, image.rpartition("/")[2], label, f"{named.count(label)}", Counter(named))
-        for (sequence, image, label), named in sorted(answers.items())
+        (image.rpartition("/")[2], label, named)
+        for (_, image, label), named in sorted(answers.items())
         if named.count(label) < _FEW * networks.total()
     ]
     of = ", ".join(f"{count} of {model}" for model, count in sorted(networks.items()))
-    never = sum(right == "0" for _, _, _, right, _ in hard)
+    never = sum(label not in named for _, label, named in hard)
     head = ("image", "CK+ calls it", "so do, of the networks", "most call it")
-    lines = ((image, label, right, n.most_common(1)[0][0]) for _, image, label, right, n in hard)
+    lines = (
+        (image, label, str(named.count(label)), Counter(named).most_common(1)[0][0])
+        for image, label, named in hard
+    )
     return (
         f"{networks.total()} networks ({of}): {never} of {len(answers)} images are named otherwise "
         f"by all, {len(hard)} by more than {1 - _FEW:.0%} of them.\n\n{markdown_table(head, lines)}"

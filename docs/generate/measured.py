@@ -14,9 +14,7 @@ def promises() -> str:
     """Every figure of `make bench` that has a bound, and what HTTP takes at the least."""
     report = result("bench")
     rows = [
-        (figure.what, f"{figure.value:.3f}", _bound(figure), "yes" if figure.kept else "**no**")
-        if _bound(figure)
-        else (figure.what, f"{figure.value:.3f}", "", "")
+        (figure.what, f"{figure.value:.3f}", _bound(figure), _kept(figure))
         for figure in (Figure(**figure) for figure in report["figures"])
         if _bound(figure) or figure.what.startswith("FastAPI")
     ]
@@ -157,6 +155,12 @@ def _bound(figure: Figure) -> str:
     if figure.at_most is not None:
         return f"at most {figure.at_most:g}"
     return "" if figure.at_least is None else f"at least {figure.at_least:g}"
+
+
+def _kept(figure: Figure) -> str:
+    if not _bound(figure):
+        return ""
+    return "yes" if figure.kept else "**no**"
 
 
 def _number(value: float | None) -> str:

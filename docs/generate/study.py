@@ -22,6 +22,7 @@ from training.trials import Trial, read_trials
 _FOLDER = CHECKOUT_STORE / REPORTS
 _SHOWN_CHANNELS = 6
 _DEAD = 1e-6  # of the largest magnitude
+_TRIED: tuple[Precision, ...] = ("float32", "int8")  # precisions that a trial's row shows
 _NOT_MEASURED = "Not measured in this checkout."
 
 
@@ -212,9 +213,6 @@ def _measured(protocol: str) -> Measured | None:
     found = PROTOCOLS[protocol]
     path = _FOLDER / found.file
     return measure(path, found) if path.is_file() else None
-
-
-_TRIED: tuple[Precision, ...] = ("float32", "int8")
 
 
 def _trial_row(trial: Trial) -> tuple[str, ...]:
