@@ -267,6 +267,17 @@ def test_temperature_changes_confidence_but_no_ranking() -> None:
     assert after.max(axis=1).mean() < before.max(axis=1).mean()
 
 
+def test_a_model_that_erred_nowhere_on_few_images_is_not_declared_certain() -> None:
+    from training.calibrate import fit_temperature
+
+    labels = np.arange(70) % 7
+    hesitant = np.full((70, 7), 0.05, np.float32)
+    hesitant[np.arange(70), labels] = 0.7
+    logits = np.log(hesitant) / fit_temperature(hesitant, labels)
+    confidence = (np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)).max(axis=1)
+    assert confidence == pytest.approx(71 / 72, abs=0.002)  # as if it had erred once in 72
+
+
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
 def test_weights_of_another_shape_or_damaged_are_named(tmp_path: Path) -> None:
     from training.network import WeightsError, build_classifier, save_classifier
