@@ -108,16 +108,22 @@ def test_a_killed_crossval_goes_on_in_its_fold(workspace: Workspace, dataset: Fa
     assert not quick.has("int8")
 
 
-def test_folds_side_by_side_end_with_their_parent() -> None:
+@pytest.mark.parametrize(
+    ("call", "processes"),
+    [("side_by_side.side_by_side(nap, [Namespace()] * 2, 2)", 2), ("apart.apart(nap, None)", 1)],
+)
+def test_children_end_with_their_parent(call: str, processes: int) -> None:
     code = (
         "from argparse import Namespace; from tests.steps import nap; "
-        "from training.side_by_side import side_by_side; side_by_side(nap, [Namespace()] * 2, 2)"
+        f"from training import apart, side_by_side; {call}"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
     children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
-    eventually(lambda: len(children.read_text().split()) == 3, 60)  # one tracks their semaphores
+    more = 1  # which tracks their semaphores
+    eventually(lambda: len(children.read_text().split()) == processes + more, 60)
     begun = [Path("/proc", pid, "stat") for pid in children.read_text().split()]
-    eventually(lambda: sum("spawn_main" in s.with_name("cmdline").read_text() for s in begun) == 2)
+    names = [stat.with_name("cmdline") for stat in begun]
+    eventually(lambda: sum("spawn_main" in name.read_text() for name in names) == processes)
     time.sleep(2)  # until they have begun
     parent.kill()
     parent.wait()

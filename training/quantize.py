@@ -3,20 +3,20 @@
 float32   the graph as trained.
 float16   weights stored as float16, computed in float32 where the CPU has no float16.
 int8      full integer: int8 weights per channel, int8 activations, uint8 pixels in; ranges
-          come from training images. Probabilities leave as float32 in steps of 1/256.
+          come from typical training images. Probabilities leave as float32 in steps of 1/256.
 
 All three take the same uint8 pixels [1, size, size, 3].
 """
 
-import multiprocessing
-import os
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from emotion.arrays import Pixels
 from emotion.records import PRECISIONS, Precision
+from training.apart import apart
 from training.recipe import Recipe
 from training.tflite import convert_float, int8_converter
 
@@ -43,13 +43,8 @@ def quantize(
         folder: where the artifacts go.
         precisions: only these.
     """
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=spawn, initializer=_choose_tensorflow) as pool:
-        pool.submit(_convert_all, recipe, weights, calibration, folder, precisions).result()
-
-
-def _choose_tensorflow() -> None:
-    os.environ["KERAS_BACKEND"] = "tensorflow"
+    work = recipe, weights, calibration, folder, precisions
+    apart(_convert_all, *work, KERAS_BACKEND="tensorflow")
 
 
 def _convert_all(
@@ -76,8 +71,21 @@ def convert(model: Any, precision: Precision, calibration: Pixels) -> bytes:
         return convert_float(model, precision)
     import tensorflow as tf
 
-    converter = int8_converter(model, calibration)
+    converter = int8_converter(model, _typical(model, calibration))
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = tf.uint8
     converter.inference_output_type = tf.float32
     return bytes(converter.convert())
+
+
+def _typical(model: Any, pixels: Pixels) -> Pixels:
+    """Leave out the images whose largest feature is far above the others' (Tukey 1977, far out).
+
+    A range is as wide as its widest image: one of 783, which a ResNet50 answered with features
+    20 times the usual, left all others a tenth of int8's steps, and one image in five was right.
+    """
+    features = model.get_layer("base").predict(model.get_layer("normalise")(pixels), verbose=0)
+    largest = features.max(axis=1)
+    low, high = np.percentile(largest, (25, 75))
+    typical: Pixels = pixels[largest <= high + 3 * (high - low)]
+    return typical

@@ -2,12 +2,12 @@
 
 import multiprocessing
 import os
-import threading
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
 from emotion.machine import usable_cores
+from training.apart import end_with_parent
 
 _THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
 
@@ -43,11 +43,4 @@ def side_by_side(
 
 def _begin(threads: int) -> None:
     os.environ |= dict.fromkeys(_THREADS, str(threads)) | {"TQDM_DISABLE": "1"}
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None  # noqa: S101 (this runs in a child)
-    parent.join()
-    os._exit(1)
+    end_with_parent()

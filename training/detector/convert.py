@@ -9,8 +9,6 @@ int8      int8 weights per channel and int8 activations, ranges from calibration
 All three take uint8 pixels [1, 300, 300, 3], BGR, and return float32 [1, 8892, 5].
 """
 
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -18,6 +16,7 @@ import numpy as np
 from emotion.arrays import Pixels
 from emotion.assets import DetectorFiles
 from emotion.records import Precision
+from training.apart import apart
 from training.tflite import convert_float, int8_converter
 
 
@@ -30,9 +29,7 @@ def convert(files: DetectorFiles, calibration: Pixels) -> dict[Precision, bytes]
         files: the Caffe network.
         calibration: uint8 [n, 300, 300, 3], BGR.
     """
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=spawn) as pool:
-        return pool.submit(_convert_all, files, calibration).result()
+    return apart(_convert_all, files, calibration)
 
 
 def _convert_all(files: DetectorFiles, calibration: Pixels) -> dict[Precision, bytes]:
