@@ -6,6 +6,7 @@ Prints a table; with ``--out`` also writes JSON.
 
 import argparse
 import asyncio
+import json
 import multiprocessing
 import os
 import sys
@@ -36,6 +37,7 @@ PHOTO = (ROOT / "examples" / "astronaut.jpg").read_bytes()
 CLIENTS = (1, 2, 4, 8, 16, 32, 64)
 FACES = (1, 2, 4, 8, 16)
 WARM_UP = 3
+_ENDS = ("float32", "int8")
 START_SECONDS = 15  # until every process has loaded
 
 
@@ -67,7 +69,9 @@ def alternate(rounds: int, *calls: Callable[[], object]) -> list[float]:
     return [median(row[WARM_UP:]) for row in times]
 
 
-def request_against_library(server: Server, classifier: Classifier, rounds: int) -> list[Figure]:
+def request_against_library(
+    server: Server, classifier: Classifier, lone: Classifier, rounds: int
+) -> list[Figure]:
     """One client's /predict against the same pipeline called in this process."""
     with (
         floor() as least,
@@ -75,14 +79,16 @@ def request_against_library(server: Server, classifier: Classifier, rounds: int)
         poster(least, PHOTO) as post_floor,
         httpx.Client(base_url=server.url, timeout=60) as http,
     ):
+        bodies: list[bytes] = []
         # The call after each request finds the caches as another's work left them.
-        request, call, bare, _ = alternate(
+        request, call, bare, helped = alternate(
             rounds,
-            post,
+            lambda: bodies.append(post()),
             lambda: classifier.predict(PHOTO),
             post_floor,
-            lambda: classifier.predict(PHOTO),
+            lambda: lone.predict(PHOTO),
         )
+        work = median(json.loads(body)["latency_ms"]["total"] for body in bodies[WARM_UP:])
         models = len(classifier.store.records)
         compare, separately = alternate(
             max(rounds // 10, 3),
@@ -98,24 +104,25 @@ def request_against_library(server: Server, classifier: Classifier, rounds: int)
         )
     return [
         Figure("in-process p50, ms", call),
+        Figure("on two cores, in-process p50, ms", helped),
         Figure("/predict p50 more than in-process, ms", request - call, at_most=1.5),
         Figure("/predict p50 / in-process", request / call, at_most=1.25),
+        Figure("HTTP around a request's work, p50, ms", request - work),
         Figure("FastAPI that computes nothing, p50, ms", bare),
         Figure(f"/compare of {models} / {models} /predict", compare / separately, at_most=0.6),
     ]
 
 
-def precisions(classifier: Classifier, model: str, rounds: int) -> list[Figure]:
+def precisions(classifier: Classifier, lone: Classifier, model: str, rounds: int) -> list[Figure]:
     """int8 against float32, the network alone and the whole call."""
     image = decode(PHOTO)
     box = classifier.detector.detect(image)[0].box
-    exact, small = (classifier.registry.get(model, p) for p in ("float32", "int8"))
+    exact, small = (classifier.registry.get(model, p) for p in _ENDS)
     tensor = face_tensor(face_pixels(image, box), exact.record.input_size)[np.newaxis]
     network = alternate(rounds, partial(exact.run, tensor), partial(small.run, tensor))
     whole = alternate(
         rounds // 2,
-        lambda: classifier.predict(PHOTO, model, "float32"),
-        lambda: classifier.predict(PHOTO, model, "int8"),
+        *(partial(c.predict, PHOTO, model, p) for c in (lone, classifier) for p in _ENDS),
     )
     promised = model != "mobilenet"
     return [
@@ -131,6 +138,7 @@ def precisions(classifier: Classifier, model: str, rounds: int) -> list[Figure]:
             whole[0] / whole[1],
             at_least=2 if promised else None,
         ),
+        Figure(f"one core, {model}, float32 / int8", whole[2] / whole[3]),
     ]
 
 
@@ -186,14 +194,18 @@ def library_calls(start: float, seconds: float) -> int:
     return calls
 
 
-def detectors(classifier: Classifier, rounds: int) -> list[Figure]:
+def detectors(classifier: Classifier, lone: Classifier, rounds: int) -> list[Figure]:
     """The whole call with the original detector against the compiled one."""
-    caffe, compiled = alternate(
+    caffe, alone, helped = alternate(
         rounds,
         lambda: classifier.predict(PHOTO, detector="caffe"),
         lambda: classifier.predict(PHOTO, detector="compiled"),
+        lambda: lone.predict(PHOTO, detector="compiled"),
     )
-    return [Figure("whole call, Caffe / compiled detector", caffe / compiled, at_least=4)]
+    return [
+        Figure("whole call, Caffe / compiled detector", caffe / helped, at_least=4),
+        Figure("one core, Caffe / compiled detector", caffe / alone),
+    ]
 
 
 def faces(classifier: Classifier, rounds: int) -> list[Figure]:
@@ -243,20 +255,21 @@ def measure(rounds: int) -> list[Figure]:
     """Measure everything."""
     cv2.setNumThreads(1)  # as the service does
     classifier = Classifier()
+    lone = Classifier(has_free_core=lambda: True)  # as the service's is for a lone request
     names = {r.name for r in classifier.store.records}
     models = sorted({r.model for r in classifier.store.records})
     both = [m for m in models if {f"{m}/float32", f"{m}/int8"} <= names]
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log.jsonl"
         with serving(log) as server:
-            first = request_against_library(server, classifier, rounds)
+            first = request_against_library(server, classifier, lone, rounds)
             curve = saturation(server, first[0].value, seconds=rounds / 100)
         start = start_and_memory(log, classifier, runs=3)
     return [
         *first,
         *curve,
-        *(figure for model in both for figure in precisions(classifier, model, rounds)),
-        *detectors(classifier, rounds // 2),
+        *(figure for model in both for figure in precisions(classifier, lone, model, rounds)),
+        *detectors(classifier, lone, rounds // 2),
         *faces(classifier, max(rounds // 5, 3)),
         *start,
     ]

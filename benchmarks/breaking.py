@@ -50,12 +50,12 @@ def _machine(pod: Pod) -> Iterator[Limit]:
         f"{given.threads} threads, {pod.load:.0%} busy for p99",
         "more pods behind a proxy or a Service",
     )
-    python = figure("/predict p50 more than in-process")
+    python = figure("HTTP around")
     yield Limit(
         1000 / python,
         "one process, however many threads",
-        f"estimated: {python:.2f} ms a request is what HTTP adds to p50, taken for Python's own "
-        "time, one at a time",
+        f"estimated: {python:.2f} ms a request is what HTTP takes around its work, taken for "
+        "Python's own time, one at a time",
         "pods of a few threads, or EMOTION_WORKERS",
     )
     yield Limit(

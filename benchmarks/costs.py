@@ -56,7 +56,7 @@ def core_seconds(request: Request) -> float:
     )
     call = figure("in-process p50")
     if request.detector == "caffe":
-        call *= figure("whole call, Caffe / compiled")
+        call *= figure("one core, Caffe / compiled")
     more_faces = _with_faces(request.faces) - _with_faces(1)
     call += request.faces * (own - measured) + more_faces
     return call / 1000 / figure("throughput / (cores")

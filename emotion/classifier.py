@@ -45,6 +45,7 @@ class Classifier:
         interpreters: int = 1,
         spare_bytes: int = SPARE_BYTES,
         before: "Classifier | None" = None,
+        has_free_core: Callable[[], bool] | None = None,
     ) -> None:
         """Open a store; artifacts load on first use.
 
@@ -59,6 +60,8 @@ class Classifier:
                 decoded at once, which takes ten times the memory of what is decoded.
             spare_bytes: memory for what that takes beside one interpreter of each artifact.
             before: what it has loaded and ``store`` still lists is shared, not loaded again.
+            has_free_core: asked before each search for faces by the compiled detector, which
+                takes a second core where it says so; none means one core a call.
 
         Raises:
             StoreError: no readable store there.
@@ -69,7 +72,11 @@ class Classifier:
             self.store, interpreters, before.registry if before else None, spare_bytes
         )
         self.detectors: Detectors = Detectors(
-            self.store, detector_files, interpreters, before.detectors if before else None
+            self.store,
+            detector_files,
+            interpreters,
+            before.detectors if before else None,
+            has_free_core,
         )
         self.detector: Detector = (
             self.detectors.get(detector)

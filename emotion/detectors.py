@@ -26,6 +26,7 @@ class Detectors:
         find_files: Callable[[], DetectorFiles] = find_detector_files,
         calls: int = 1,
         before: "Detectors | None" = None,
+        has_free_core: Callable[[], bool] | None = None,
     ) -> None:
         """Load nothing yet.
 
@@ -34,12 +35,14 @@ class Detectors:
             find_files: finds the Caffe network, which most processes never need.
             calls: how many calls of one detector may run at once.
             before: what it has loaded and ``store`` still lists is shared.
+            has_free_core: see CompiledDetector.
         """
         self.unavailable: dict[str, str] = {}  # what could not be loaded, and why
         self.fault: ArtifactUnavailableError | None = None  # the last of those reasons
         self._store = store
         self._find_files = find_files
         self._calls = calls
+        self._has_free_core = has_free_core
         self._loaded: dict[DetectorName, Detector] = {}
         self._lock = threading.Lock()
         self._compiled_last: tuple[DetectorRecord, Detector] | None = None
@@ -124,10 +127,11 @@ class Detectors:
         content = self._store.read_detector(record)
         detector = CompiledDetector(
             record.name,
-            lambda: load_interpreter(
-                f"detector/{record.precision}", content, record.input, record.output
+            lambda threads: load_interpreter(
+                f"detector/{record.precision}", content, record.input, record.output, threads
             ),
             interpreters=self._calls,
+            has_free_core=self._has_free_core,
         )
         self._compiled_last = (record, detector)
         return detector

@@ -93,15 +93,19 @@ class Interpreter:
 
 
 def load_interpreter(
-    name: str, model: bytes | MappedModel, takes: TensorSpec, answers: TensorSpec
+    name: str,
+    model: bytes | MappedModel,
+    takes: TensorSpec,
+    answers: TensorSpec,
+    threads: int = 1,
 ) -> Interpreter:
-    """Load an artifact of the store and warm it.
+    """Load an artifact of the store and warm it; see Interpreter.
 
     Raises:
         ArtifactUnavailableError: it cannot run, or its tensors are not the given ones.
     """
     try:
-        interpreter = Interpreter(model)
+        interpreter = Interpreter(model, threads)
         if (interpreter.input, interpreter.output) != (takes, answers):
             raise ArtifactUnavailableError(
                 f"{name}: its tensors are not those the manifest describes: publish it again."

@@ -48,6 +48,11 @@ class Pool(Generic[T]):
         self._may_make = threading.Semaphore(size - 1)
         self._idle.put(make())
 
+    @property
+    def has_idle(self) -> bool:
+        """Whether one waits to be lent."""
+        return not self._idle.empty()
+
     @contextmanager
     def lend(self) -> Iterator[T]:
         """Lend an object for a ``with`` block; waits while all of them are lent."""

@@ -81,7 +81,7 @@ class Engine:
 
     @property
     def has_free_core(self) -> bool:
-        """Whether a request would have a core to itself."""
+        """Whether one more thread would have a core to itself."""
         return self._admitted + self._helping < self._threads
 
     @property

@@ -100,6 +100,7 @@ class Runtime:
             interpreters=self.settings.threads,
             spare_bytes=self.settings.spare_bytes,
             before=before,
+            has_free_core=lambda: self.engine.has_free_core,
         )
 
 

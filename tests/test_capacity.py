@@ -55,7 +55,7 @@ def test_the_measured_call_costs_what_saturation_says() -> None:
     assert core_seconds(Request()) == pytest.approx(cores / peak, rel=0.01)
     assert core_seconds(Request(model="resnet50")) > core_seconds(Request())
     caffe = core_seconds(Request(detector="caffe")) / core_seconds(Request())
-    assert caffe == pytest.approx(figure("whole call, Caffe / compiled"))
+    assert caffe == pytest.approx(figure("one core, Caffe / compiled"))
     # faces share decoding and detection
     assert core_seconds(Request()) < core_seconds(Request(faces=8)) < 8 * core_seconds(Request())
 

@@ -1,7 +1,7 @@
 """The compiled detector against the Caffe original: real networks, real photos."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
@@ -110,6 +110,31 @@ def test_int8_boxes_are_nearly_caffes(evaluation: DetectorEvaluation) -> None:
     agreement = evaluation.agreement["int8"]["all"]
     assert agreement.lost_share < 0.03
     assert agreement.mean_iou > 0.97
+
+
+def test_a_search_takes_a_second_core_where_one_is_free(
+    contents: dict[Precision, bytes], compiled: dict[Precision, Detector]
+) -> None:
+    threads: list[int] = []
+
+    class Watched(Interpreter):
+        def __init__(self, model: bytes, count: int) -> None:
+            super().__init__(model, count)
+            self._count = count
+
+        def run(self, tensors: np.ndarray, check: Callable[[], object] | None = None) -> np.ndarray:
+            threads.append(self._count)
+            return super().run(tensors, check)
+
+    free = False
+    detector = CompiledDetector(
+        "int8", partial(Watched, contents["int8"]), has_free_core=lambda: free
+    )
+    image = decode_image(PHOTO.read_bytes())
+    alone = detector.detect(image)
+    free = True
+    assert detector.detect(image) == alone == compiled["int8"].detect(image)
+    assert threads == [1, 2]
 
 
 class Said:

@@ -8,15 +8,16 @@ from docs.generate.blocks import Block
 from training.tables import markdown_table
 
 LATENCIES = "p50 / p95 / p99 / most, ms"
+_TOLD = ("in-process", "on two cores", "one core", "HTTP", "FastAPI")  # beside the promises
 
 
 def promises() -> str:
-    """Every figure of `make bench` that has a bound, and what HTTP takes at the least."""
+    """Every figure of `make bench` that has a bound, and what tells where it comes from."""
     report = result("bench")
     rows = [
         (figure.what, f"{figure.value:.3f}", _bound(figure), _kept(figure))
         for figure in (Figure(**figure) for figure in report["figures"])
-        if _bound(figure) or figure.what.startswith("FastAPI")
+        if _bound(figure) or figure.what.startswith(_TOLD)
     ]
     return f"{_where(report)}\n\n{markdown_table(('figure', 'measured', 'aim', 'kept'), rows)}"
 

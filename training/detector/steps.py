@@ -1,5 +1,6 @@
 """Convert, compare, time and publish: what ``python -m training detector`` does."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -94,7 +95,7 @@ def _publish(contents: dict[Precision, bytes], evaluation: DetectorEvaluation, s
 
 
 def _compiled(precision: Precision, content: bytes) -> CompiledDetector:
-    return CompiledDetector(precision, lambda: Interpreter(content), NEARLY)
+    return CompiledDetector(precision, partial(Interpreter, content), NEARLY)
 
 
 def _classifier(store: Path) -> LoadedArtifact | None:
