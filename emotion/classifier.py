@@ -59,9 +59,10 @@ class Classifier:
             interpreters: how many calls of one artifact may run at once; as many pictures are
                 decoded at once, which takes ten times the memory of what is decoded.
             spare_bytes: memory for what that takes beside one interpreter of each artifact.
-            before: what it has loaded and ``store`` still lists is shared, not loaded again.
+            before: what it has loaded and ``store`` still lists is shared, not loaded again, and a
+                detector goes on asking its own ``has_free_core``.
             has_free_core: asked before each search for faces by the compiled detector, which
-                takes a second core where it says so; none means one core a call.
+                takes a second core where it says so; none means a network computes on one.
 
         Raises:
             StoreError: no readable store there.

@@ -49,8 +49,8 @@ class CompiledDetector:
                 computes in so many threads.
             min_score: faces below drop.
             interpreters: how many.
-            has_free_core: tells whether a call may compute on a second core, which saves it a
-                third of its time; none means never.
+            has_free_core: tells whether a call may compute on a second core, as one at a time then
+                does: it takes two thirds of the time. None means never.
 
         Raises:
             What ``load`` raises.
@@ -66,16 +66,16 @@ class CompiledDetector:
         """Find the faces of a uint8 [height, width, 3] BGR image, largest first."""
         height, width = image.shape[:2]
         pixels = squeezed(image)
-        with self._pool.lend() as interpreter:
-            rows = interpreter.run(pixels[np.newaxis])[0]
-        scores, edges = self._boxes(rows)
+        scores, edges = self._boxes(self._run(pixels[np.newaxis])[0])
         return faces_in(width, height, scores, edges)
 
-    @property
-    def _pool(self) -> Pool[Interpreter]:
-        if self._has_free_core and self._helped and self._helped.has_idle and self._has_free_core():
-            return self._helped
-        return self._interpreters
+    def _run(self, pixels: Pixels) -> Floats:
+        if self._helped and self._has_free_core and self._has_free_core():
+            with self._helped.lend_idle() as interpreter:
+                if interpreter:
+                    return interpreter.run(pixels)
+        with self._interpreters.lend() as interpreter:
+            return interpreter.run(pixels)
 
     def _boxes(self, rows: Floats) -> tuple[Floats, Floats]:
         """Turn rows [8892, 5] into scores [n] and edges [n, 4]; few anchors need decoding."""

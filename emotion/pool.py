@@ -48,15 +48,23 @@ class Pool(Generic[T]):
         self._may_make = threading.Semaphore(size - 1)
         self._idle.put(make())
 
-    @property
-    def has_idle(self) -> bool:
-        """Whether one waits to be lent."""
-        return not self._idle.empty()
-
     @contextmanager
     def lend(self) -> Iterator[T]:
         """Lend an object for a ``with`` block; waits while all of them are lent."""
         item = self._take()
+        try:
+            yield item
+        finally:
+            self._idle.put(item)
+
+    @contextmanager
+    def lend_idle(self) -> Iterator[T | None]:
+        """Lend an object that waits to be lent for a ``with`` block, or None where none does."""
+        try:
+            item = self._idle.get_nowait()
+        except queue.Empty:
+            yield None
+            return
         try:
             yield item
         finally:

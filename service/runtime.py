@@ -100,7 +100,10 @@ class Runtime:
             interpreters=self.settings.threads,
             spare_bytes=self.settings.spare_bytes,
             before=before,
-            has_free_core=lambda: self.engine.has_free_core,
+            # with one thread, which asks, none is ever free
+            has_free_core=(lambda: self.engine.has_free_core)
+            if self.settings.threads > 1
+            else None,
         )
 
 

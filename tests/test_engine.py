@@ -7,10 +7,16 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
 import pytest
 
+import emotion.interpreter
 from service.engine import DeadlineError, Engine, OverloadedError, at_once
+from service.metrics import Metrics
+from service.runtime import Runtime
+from service.settings import Settings
 from tests.clients import eventually
+from tests.command import PHOTO
 
 Work = Sequence[Callable[[], int]]
 
@@ -195,3 +201,39 @@ def test_an_engine_that_closes_still_finishes() -> None:
         return (await engine.run(lambda _: close_then_share()))[0]
 
     assert asyncio.run(ask()) == [1, 2]
+
+
+def test_a_lone_request_searches_with_two_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[int] = []
+    used: list[int] = []
+
+    class Watched(emotion.interpreter.Interpreter):
+        def __init__(self, model: bytes, threads: int = 1) -> None:
+            super().__init__(model, threads)
+            self._threads = threads
+            loaded.append(threads)
+
+        def run(self, tensors: np.ndarray, check: Callable[[], object] | None = None) -> np.ndarray:
+            used.append(self._threads)
+            return super().run(tensors, check)
+
+    monkeypatch.setattr(emotion.interpreter, "Interpreter", Watched)
+    image = PHOTO.read_bytes()
+
+    async def searched(runtime: Runtime, beside: bool) -> list[int]:
+        used.clear()
+        over = threading.Event()
+        other = asyncio.create_task(runtime.compute(lambda _, check: over.wait(5 * beside)))
+        await asyncio.sleep(0.05)
+        await runtime.compute(lambda classifier, check: classifier.look(image))
+        over.set()
+        await other
+        return list(used)
+
+    two = Runtime(Settings(threads=2, preload=("none",)), Metrics())
+    assert asyncio.run(searched(two, beside=False)) == [2]
+    assert asyncio.run(searched(two, beside=True)) == [1]
+    two.close()
+    loaded.clear()
+    Runtime(Settings(threads=1, preload=("none",)), Metrics()).close()
+    assert loaded == [1]  # none is ever free beside the one that asks

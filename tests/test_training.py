@@ -18,7 +18,7 @@ from tests.clients import eventually
 from tests.steps import failure, step, training
 from tests.synthetic import write_fer2013, write_ferplus
 from training.datasets import FaceDataset, load_ckplus
-from training.evaluate import expected_calibration_error, metrics_of
+from training.evaluate import expected_calibration_error, metrics_of, probabilities_of
 from training.predictions import read_predictions
 from training.publish import GateError, check_gate, publish_model
 from training.web import ckplus_of_fer2013, load_fer2013
@@ -265,6 +265,23 @@ def test_temperature_changes_confidence_but_no_ranking() -> None:
     assert temperature > 1  # sure of random labels: overconfident
     assert np.array_equal(before.argmax(axis=1), after.argmax(axis=1))
     assert after.max(axis=1).mean() < before.max(axis=1).mean()
+
+
+@pytest.mark.filterwarnings("ignore:Statistics for quantized inputs:UserWarning")
+def test_an_image_far_out_sets_no_range() -> None:
+    import keras
+
+    from training.quantize import convert
+
+    pixels = np.random.default_rng(0).integers(0, 40, (30, 8, 8, 3), np.uint8)
+    odd = np.full((1, 8, 8, 3), 255, np.uint8)
+    seen = keras.Input((8, 8, 3))
+    base = keras.Sequential([keras.layers.GlobalAveragePooling2D()], name="base")
+    features = base(keras.layers.Rescaling(1.0, name="normalise")(seen))
+    model = keras.Model(seen, keras.layers.ReLU()(features))
+    content = convert(model, "int8", np.concatenate([pixels, odd]))
+    saturated = float(probabilities_of(content, odd).max())
+    assert saturated < 2 * pixels.mean(axis=(1, 2)).max()
 
 
 def test_a_model_that_erred_nowhere_on_few_images_is_not_declared_certain() -> None:

@@ -13,7 +13,9 @@ T = TypeVar("T")
 def apart(work: Callable[..., T], *arguments: object, **environment: str) -> T:
     """Return ``work(*arguments)``, called in a fresh process with these environment variables.
 
-    Whatever memory it took is the system's again.
+    Whatever memory it took is the system's again. All of it must be picklable.
+
+    Raises what ``work`` raises, and BrokenProcessPool where the process was killed.
     """
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, spawn, _begin, (environment,)) as pool:

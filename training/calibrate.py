@@ -23,7 +23,7 @@ def fit_temperature(probabilities: npt.NDArray[np.float32], labels: npt.NDArray[
         labels: [n], the truth.
 
     Returns:
-        What to divide logits by; above 1 the model was overconfident.
+        What to divide logits by, between 1/10 and 10; above 1 the model was overconfident.
     """
     logits = np.log(np.clip(probabilities, 1e-12, 1))
     count, classes = probabilities.shape

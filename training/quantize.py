@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from emotion.arrays import Pixels
 from emotion.records import PRECISIONS, Precision
@@ -88,4 +89,6 @@ def _typical(model: Any, pixels: Pixels) -> Pixels:
     largest = features.max(axis=1)
     low, high = np.percentile(largest, (25, 75))
     typical: Pixels = pixels[largest <= high + 3 * (high - low)]
+    if left_out := len(pixels) - len(typical):
+        tqdm.write(f"{left_out} of {len(pixels)} calibration images left out: far out")
     return typical
