@@ -55,7 +55,7 @@ class Settings(BaseSettings):
         default_factory=usable_cores,
         ge=1,
         description="requests one process computes at once, a core each; from two on, one more "
-        "fills their gaps",
+        "fills their gaps and a lone one finds faces on two",
     )
     store: str | Path = Field(
         default=CHECKOUT_STORE,
