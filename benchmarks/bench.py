@@ -201,7 +201,7 @@ def library_calls(start: float, seconds: float) -> int:
 
 def detectors(classifier: Classifier, lone: Classifier, rounds: int) -> list[Figure]:
     """The whole call with the original detector against the compiled one."""
-    caffe, alone, _, helped = alternate(
+    caffe, alone, _, helped = alternate(  # both compiled ones after Caffe's
         rounds,
         lambda: classifier.predict(PHOTO, detector="caffe"),
         lambda: classifier.predict(PHOTO, detector="compiled"),

@@ -59,7 +59,7 @@ class CompiledDetector:
         self._min_logit = float(np.log(min_score / (1 - min_score)))
         self._interpreters = Pool(lambda: load(1), interpreters)
         self._interpreters.fill()
-        self._has_free_core = has_free_core
+        self._has_free_core = has_free_core or (lambda: False)
         self._helped = Pool(lambda: load(_HELPED), 1) if has_free_core else None
 
     def detect(self, image: Pixels) -> list[Face]:
@@ -70,7 +70,7 @@ class CompiledDetector:
         return faces_in(width, height, scores, edges)
 
     def _run(self, pixels: Pixels) -> Floats:
-        if self._helped and self._has_free_core and self._has_free_core():
+        if self._helped and self._has_free_core():
             with self._helped.lend_idle() as interpreter:
                 if interpreter:
                     return interpreter.run(pixels)

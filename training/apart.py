@@ -18,18 +18,14 @@ def apart(work: Callable[..., T], *arguments: object, **environment: str) -> T:
     Raises what ``work`` raises, and BrokenProcessPool where the process was killed.
     """
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, spawn, _begin, (environment,)) as pool:
+    with ProcessPoolExecutor(1, spawn, begin, (environment,)) as pool:
         return pool.submit(work, *arguments).result()
 
 
-def end_with_parent() -> None:
-    """End this process, a child, as soon as its parent has ended, however that did."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _begin(environment: dict[str, str]) -> None:
+def begin(environment: dict[str, str]) -> None:
+    """Give this process, a child, these variables, and end it when its parent has, however."""
     os.environ |= environment
-    end_with_parent()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:

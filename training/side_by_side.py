@@ -1,13 +1,14 @@
 """Several runs at once, each in a process of its own with its share of the cores."""
 
 import multiprocessing
-import os
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
+from tqdm import tqdm
+
 from emotion.machine import usable_cores
-from training.apart import end_with_parent
+from training.apart import begin
 
 _THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
 
@@ -23,13 +24,12 @@ def side_by_side(
     Raises what the first run to fail raised, when all others have ended. The processes end with
     this one, however it ends.
     """
-    from tqdm import tqdm  # only here: the processes, which import this module, draw no bars
-
     spawn = multiprocessing.get_context("spawn")
     processes = min(processes, len(runs))
-    threads = max(1, usable_cores() // processes)
+    threads = str(max(1, usable_cores() // processes))
+    environment = dict.fromkeys(_THREADS, threads) | {"TQDM_DISABLE": "1"}
     failed = []
-    with ProcessPoolExecutor(processes, spawn, _begin, (threads,)) as pool:
+    with ProcessPoolExecutor(processes, spawn, begin, (environment,)) as pool:
         try:
             waiting = as_completed([pool.submit(step, run) for run in runs])
             for done in tqdm(waiting, total=len(runs), unit="run"):
@@ -39,8 +39,3 @@ def side_by_side(
             raise
     if failed:
         raise failed[0]
-
-
-def _begin(threads: int) -> None:
-    os.environ |= dict.fromkeys(_THREADS, str(threads)) | {"TQDM_DISABLE": "1"}
-    end_with_parent()

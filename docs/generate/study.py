@@ -24,6 +24,7 @@ _SHOWN_CHANNELS = 6
 _DEAD = 1e-6  # of the largest magnitude
 _TRIED: tuple[Precision, ...] = ("float32", "int8")  # precisions that a trial's row shows
 _NOT_MEASURED = "Not measured in this checkout."
+_INPUT_SIZES = "input_sizes_"  # how the names of those files begin
 
 
 def the_study() -> str:
@@ -81,10 +82,11 @@ def held_out() -> str:
 
 
 def figures() -> str:
-    """Every figure of the report."""
+    """Every figure of the report; those of input sizes stand beside their tables."""
     return "\n\n".join(
         f"![{path.stem.replace('_', ', ')}](../model_store/{REPORTS}/{path.name})"
         for path in sorted(_FOLDER.glob("*.png"))
+        if not path.name.startswith(_INPUT_SIZES)
     )
 
 
@@ -162,7 +164,7 @@ def tried() -> str:
 def input_sizes() -> str:
     """What is kept of each backbone over the size of its input."""
     written = []
-    for path in sorted(_FOLDER.glob("input_sizes_*.json")):
+    for path in sorted(_FOLDER.glob(f"{_INPUT_SIZES}*.json")):
         found = InputSizes.model_validate_json(path.read_bytes())
         head = ("input", "images", *(f"{p}, accuracy and ms" for p in PRECISIONS))
         rows = (
