@@ -147,7 +147,9 @@ def _cross_origin(settings: Settings) -> list[Middleware]:
 
 def _completed_openapi(app: FastAPI) -> dict[str, Any]:
     """Add the errors' schema, which FastAPI leaves out, and examples to the OpenAPI document."""
-    document = FastAPI.openapi(app)
+    if app.openapi_schema:
+        return app.openapi_schema
+    document = FastAPI.openapi(app)  # which remembers it
     document["components"]["schemas"]["Problem"] = Problem.model_json_schema()
     document["components"]["schemas"] |= request_schemas()
     add_examples(document)

@@ -97,7 +97,7 @@ def test_a_killed_crossval_goes_on_in_its_fold(workspace: Workspace, dataset: Fa
         merge(SUBJECT10, workspace, workspace.root / "reports")
     assert "another recipe" in failure(*options, "--rate", 1e-4)
 
-    both = training(*options[:-1], "2,3", "--precisions", "float32", "--jobs", 2)
+    both = training(*options[:-1], "2,3", "--precisions", "float32", "--jobs", 2, "--keep-weights")
     printed, errors = both.communicate()
     assert both.returncode == 0, errors
     assert {"fold 2: float32", "fold 3: float32"} <= set(re.findall(r"fold \d: float32", printed))
@@ -106,6 +106,12 @@ def test_a_killed_crossval_goes_on_in_its_fold(workspace: Workspace, dataset: Fa
     quick = read_trials(store / "reports")[-1]
     assert quick.has("float32")
     assert not quick.has("int8")
+    place = workspace.fold("subject10", 2)
+    step(*options[:-1], "2", "--precisions", "int8")
+    assert {row.precision for row in read_predictions(place.predictions("mobilenet"))} == {
+        "float32",
+        "int8",
+    }
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 _EVERY = 4  # steps
 
@@ -26,44 +24,32 @@ class WeightAverage(keras.callbacks.Callback):  # type: ignore[misc]
         super().__init__()
         self._weights = model.weights
         self._decay = decay
-        self._averages = self._values() if decay else []
+        self.values: list[Any] = self._copies() if decay else []
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Move on; the first steps of a phase count more, so that its start fades."""
         steps = batch % _EVERY + 1  # since it looked last
-        if not self._averages or (steps < _EVERY and batch + 1 < self.params["steps"]):
+        if not self.values or (steps < _EVERY and batch + 1 < self.params["steps"]):
             return
         step = int(self.model.optimizer.iterations)
         decay = min(self._decay, (1 + step) / (10 + step)) ** steps
-        for average, weight in zip(self._averages, self._weights, strict=False):
+        for average, weight in zip(self.values, self._weights, strict=False):
             average += (1 - decay) * (keras.ops.convert_to_numpy(weight) - average)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
         """Give the model the averaged weights for a while."""
-        if not self._averages:
+        if not self.values:
             yield
             return
-        trained = self._values()
-        self._assign(self._averages)
+        trained = self._copies()
+        self._assign(self.values)
         try:
             yield
         finally:
             self._assign(trained)
 
-    def save(self, path: Path) -> None:
-        """Write the averages as ``.npz``; nothing without averaging."""
-        if self._averages:
-            with path.open("wb") as file:
-                np.savez(file, *self._averages)
-
-    def load(self, path: Path) -> None:
-        """Read what ``save`` wrote."""
-        if self._averages:
-            with np.load(path) as arrays:
-                self._averages = [arrays[name] for name in arrays.files]
-
-    def _values(self) -> list[Any]:
+    def _copies(self) -> list[Any]:
         return [keras.ops.convert_to_numpy(weight).copy() for weight in self._weights]
 
     def _assign(self, values: list[Any]) -> None:

@@ -13,8 +13,8 @@ import keras
 from tqdm import tqdm
 
 from emotion.records import PRECISIONS, Precision
+from training.checkpoint import OtherRunError
 from training.datasets import FaceDataset, fingerprint_of
-from training.fit import OtherRunError
 from training.predictions import by_artifact, read_predictions, write_predictions
 from training.protocols import Protocol
 from training.recipe import Recipe
@@ -53,15 +53,19 @@ def crossval(
     for place in places.values():
         _check_recipe(recipe, fingerprint_of(dataset, beside), place)
     for fold, place in places.items():
-        if not _is_done(recipe.model, place, precisions):
-            _run_fold(recipe, protocol, dataset, fold, place, beside, teachers, precisions)
+        done = _done(recipe.model, place)
+        if not done.issuperset(precisions):
+            # Those done before too: their weights are gone, unless they were kept.
+            both = [p for p in PRECISIONS if p in done.union(precisions)]
+            _run_fold(recipe, protocol, dataset, fold, place, beside, teachers, both)
         _delete_intermediate(recipe.model, place, keep_weights)
         _report(recipe.model, fold, places)
 
 
-def _is_done(model: str, place: Workspace, precisions: Sequence[Precision]) -> bool:
+def _done(model: str, place: Workspace) -> set[Precision]:
+    """Return the precisions that were predicted."""
     path = place.predictions(model)
-    return path.is_file() and {row.precision for row in read_predictions(path)} >= set(precisions)
+    return {row.precision for row in read_predictions(path)} if path.is_file() else set()
 
 
 def _run_fold(

@@ -1,15 +1,13 @@
-"""Transfer learning in two phases, resumable after every epoch.
+"""Transfer learning in two phases, resumable.
 
 First the head alone on a frozen base, so that its random start does not wreck the base;
 then everything, at a cosine-decayed rate, until the validation loss stops falling.
 """
 
 import hashlib
-import json
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from emotion.errors import EmotionError
 from emotion.preprocess import face_tensors
 from training.average import WeightAverage
 from training.batches import Batches
+from training.checkpoint import Checkpoint, Progress
 from training.datasets import FaceDataset, fingerprint_of
 from training.fake_quantize import fake_quantized
 from training.folded import unfold
@@ -34,45 +33,10 @@ from training.splits import Indices
 BATCH_NORM_MOMENTUM = 0.9
 
 _STATISTICS = 1000  # faces, about
-_BEST = "best.weights.h5"
-_LAST = "last.keras"
-_AVERAGE = "average.npz"
-_PROGRESS = "progress.json"
-
-
-class OtherRunError(EmotionError):
-    """The folder holds the checkpoint of a run that did something else."""
 
 
 class DivergedError(EmotionError):
     """The loss is no longer a number."""
-
-
-@dataclass
-class Progress:
-    """Where a run stands; saved with the weights after every epoch."""
-
-    run: str  # fingerprint of its recipe and data
-    epoch: int = 0
-    best_epoch: int = 0
-    best_loss: float = float("inf")
-    seconds: float = 0.0
-    history: list[dict[str, float]] = field(default_factory=list)
-
-    def finished(self, recipe: Recipe) -> bool:
-        """Whether every epoch is done, or the last ``patience`` ones brought nothing better."""
-        waited = self.epoch - max(self.best_epoch, recipe.head_epochs)
-        return self.epoch >= recipe.head_epochs + recipe.epochs or waited >= recipe.patience
-
-    def and_then(self, again: "Progress") -> "Progress":
-        """Return the course of this run and of a second one, whose model is kept."""
-        return replace(
-            again,
-            epoch=self.epoch + again.epoch,
-            best_epoch=self.epoch + again.best_epoch,
-            seconds=self.seconds + again.seconds,
-            history=self.history + again.history,
-        )
 
 
 def fit(
@@ -93,8 +57,7 @@ def fit(
         train: indices to learn from; classes are weighted as the recipe says.
         validation: indices that choose the epoch; no subject of ``train`` among them. Where there
             are none, it is the last.
-        folder: receives ``last.keras``, ``average.npz`` where the recipe averages weights,
-            ``best.weights.h5`` and ``progress.json``.
+        folder: receives checkpoints, see Checkpoint.
         classes: what the labels index.
         beside: faces that fill the recipe's share ``rehearsal`` of each batch; labels as
             ``dataset``'s.
@@ -105,16 +68,14 @@ def fit(
         DivergedError: the loss became infinite or not a number.
         WeightsError: see build_classifier.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(recipe.seed)
-    progress = _load_progress(folder, _fingerprint(recipe, dataset, train, beside))
-    if progress.epoch:
-        model = keras.models.load_model(folder / _LAST)
-    else:
-        model = _build(recipe, classes, dataset.faces[train])
+    checkpoint = Checkpoint(folder, _fingerprint(recipe, dataset, train, beside))
+    progress = checkpoint.progress
+    begun = progress.epoch > 0
+    model = checkpoint.model() if begun else _build(recipe, classes, dataset.faces[train])
     average = WeightAverage(model, recipe.weight_average)
-    if progress.epoch:
-        average.load(folder / _AVERAGE)
+    if begun and average.values:
+        average.values = checkpoint.average()
     batches = Batches(dataset, train, recipe, len(classes), beside, teacher)
     held_out = None
     if len(validation):
@@ -136,16 +97,16 @@ def fit(
             progress.epoch += 1
             progress.history.append({name: values[0] for name, values in logs.items()})
             with average.applied():
-                _validate(model, held_out, progress, folder)
+                _validate(model, held_out, checkpoint)
             progress.seconds += time.perf_counter() - started
-            _checkpoint(model, average, progress, folder)
+            checkpoint.save(model, average, last=progress.finished(recipe))
             said = f"epoch {progress.epoch}/{epochs}"
             if held_out:
                 right = progress.history[-1]["val_accuracy"]
                 said += f", validation {right:.1%}, best epoch {progress.best_epoch}"
             bar.set_description(said)
     best = build_classifier(recipe.model, recipe.input_size, "random", recipe.dropout, classes)
-    best.load_weights(folder / _BEST)
+    best.set_weights(checkpoint.best)
     return best, progress
 
 
@@ -188,8 +149,9 @@ def _begin_phase(model: keras.Model, recipe: Recipe, epoch: int, steps_per_epoch
 
 
 def _validate(
-    model: keras.Model, held_out: tuple[Floats, Floats] | None, progress: Progress, folder: Path
+    model: keras.Model, held_out: tuple[Floats, Floats] | None, checkpoint: Checkpoint
 ) -> None:
+    progress = checkpoint.progress
     loss = progress.history[-1]["loss"]
     if held_out:
         logs = model.evaluate(*held_out, return_dict=True, verbose=0)
@@ -198,37 +160,12 @@ def _validate(
     if not math.isfinite(loss):
         of = "validation " if held_out else ""
         raise DivergedError(
-            f"The {of}loss is {loss} in epoch {progress.epoch}: lower --rate. {folder} keeps the "
-            "epochs before."
+            f"The {of}loss is {loss} in epoch {progress.epoch}: lower --rate, with another "
+            "--run-dir."
         )
     if loss < progress.best_loss or not held_out:
-        progress.best_loss, progress.best_epoch = loss, progress.epoch
-        model.save_weights(folder / f"new.{_BEST}")
-        (folder / f"new.{_BEST}").replace(folder / _BEST)
-
-
-def _checkpoint(
-    model: keras.Model, average: WeightAverage, progress: Progress, folder: Path
-) -> None:
-    average.save(folder / _AVERAGE)
-    model.save(folder / f"new.{_LAST}")
-    (folder / f"new.{_LAST}").replace(folder / _LAST)
-    new = folder / f"new.{_PROGRESS}"
-    new.write_text(json.dumps(asdict(progress), indent=1))
-    new.replace(folder / _PROGRESS)
-
-
-def _load_progress(folder: Path, run: str) -> Progress:
-    path = folder / _PROGRESS
-    if not path.is_file():
-        return Progress(run)
-    progress = Progress(**json.loads(path.read_text()))
-    if progress.run != run:
-        raise OtherRunError(
-            f"{folder} holds a run with another recipe or other data: delete it to start anew, or "
-            "give another --run-dir."
-        )
-    return progress
+        progress.best_loss = loss
+        checkpoint.note_best(model)
 
 
 def _fingerprint(

@@ -14,9 +14,10 @@ from emotion.machine import machine
 from emotion.preprocess import face_tensors
 from emotion.records import PRECISIONS, Precision, TrainingRun
 from training.calibrate import fit_temperature, fold_temperature
+from training.checkpoint import Progress
 from training.datasets import FaceDataset, fingerprint_of
 from training.evaluate import probabilities_of
-from training.fit import Progress, fit
+from training.fit import fit
 from training.network import init_source
 from training.predictions import PredictionRow
 from training.provenance import accelerators, git_commit
