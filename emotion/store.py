@@ -12,7 +12,7 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -152,6 +152,7 @@ def publish(
     artifacts: Iterable[tuple[ArtifactRecord, bytes]],
     cards: dict[str, str],
     detectors: Iterable[tuple[DetectorRecord, bytes]] = (),
+    reports: Mapping[str, bytes] | None = None,
 ) -> Manifest:
     """Add or replace artifacts in the store at ``root`` (made if missing), manifest last.
 
@@ -162,6 +163,7 @@ def publish(
         artifacts: records with their contents; records of other artifacts stay.
         cards: Markdown text per model name, or for ``detector``.
         detectors: records with their contents; records of other precisions stay.
+        reports: evidence by file name, which goes to the store's reports.
 
     Raises:
         StoreError: the directory cannot be written, or holds a manifest this version cannot
@@ -169,7 +171,7 @@ def publish(
     """
     new, new_detectors = list(artifacts), list(detectors)
     with alone(root, "Publishing"):
-        return _publish(root, new, cards, new_detectors)
+        return _publish(root, new, cards, new_detectors, reports or {})
 
 
 def _publish(
@@ -177,6 +179,7 @@ def _publish(
     new: list[tuple[ArtifactRecord, bytes]],
     cards: dict[str, str],
     new_detectors: list[tuple[DetectorRecord, bytes]],
+    reports: Mapping[str, bytes],
 ) -> Manifest:
     old = _read_manifest(root) if (root / MANIFEST).exists() else Manifest()
     replaced = {(r.model, r.precision) for r, _ in new}
@@ -190,6 +193,7 @@ def _publish(
     contents = [(root / r.file, content) for r, content in new]
     contents += [(root / r.file, content) for r, content in new_detectors]
     contents += [(root / m / CARD, text.encode()) for m, text in sorted(cards.items())]
+    contents += [(root / REPORTS / name, content) for name, content in sorted(reports.items())]
     contents.append((root / MANIFEST, write_manifest(manifest)))
     _replace_all(contents)
     delete_unnamed(root, manifest)

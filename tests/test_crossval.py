@@ -19,6 +19,7 @@ from tests.conftest import ROOT
 from tests.steps import failure, step, training
 from training.datasets import FaceDataset, load_ckplus
 from training.merge import merge
+from training.merged import read_recipes
 from training.predictions import (
     PredictionRow,
     PredictionsError,
@@ -184,8 +185,16 @@ def test_merging_keeps_the_other_models(
     rows = read_predictions(merged)
     assert len(rows) == 2 * len(PRECISIONS) * len(dataset)
     content = merged.read_bytes()
+    recipes = read_recipes(merged.parent, SUBJECT10)
+    assert [recipe.recipe["model"] for recipe in recipes.values()] == ["mobilenet", "vgg16"]
     assert merge(SUBJECT10, workspace, merged.parent) == ["mobilenet", "vgg16"]
     assert merged.read_bytes() == content
+    assert read_recipes(merged.parent, SUBJECT10) == recipes
+    log = TrainedModel.model_validate_json(
+        workspace.fold("subject10", 0).log("mobilenet").read_text()
+    )
+    assert recipes["mobilenet"].is_of(log)
+    assert not recipes["vgg16"].is_of(log)
 
 
 def test_folds_run_on_several_days_are_kept_and_merged(
@@ -209,6 +218,7 @@ def test_folds_run_on_several_days_are_kept_and_merged(
     assert trial.machine == "one; another"
 
     assert merge(SUBJECT10, workspace, reports, title="as shipped") == ["vgg16"]
+    assert read_recipes(reports, SUBJECT10)["vgg16"].recipe["input_size"] == 48
     rows = read_predictions(reports / SUBJECT10.file)
     assert len(rows) == len(PRECISIONS) * len(dataset)
     with pytest.raises(PredictionsError, match="no trial 'as shipped' of mobilenet"):

@@ -17,6 +17,7 @@ from emotion.store import REPORTS, ModelStore
 from tests.conftest import ROOT
 from tests.steps import failure
 from training.card import EVIDENCE, card, read_folds
+from training.merged import MergedRecipe
 from training.predictions import PredictionRow, PredictionsError, write_predictions
 from training.protocols import PROTOCOLS
 from training.report import report
@@ -197,10 +198,21 @@ def test_the_card_shows_the_folds_beside_the_shipped_split(store: Path) -> None:
     )
     folds = read_folds("mobilenet", store)
     text = card("mobilenet", records, trained, evaluation, folds)
+    assert "A recipe that was not noted, subject-independent" in text
+    noted = MergedRecipe(
+        recipe={"model": "mobilenet", "input_size": 96, "init": "x", "head_epochs": 1, "epochs": 2},
+        data_fingerprint=run.data_fingerprint,
+        git_commit="abc",
+        machine="",
+    )
+    same = trained.model_copy(update={"run": run.model_copy(update={"recipe": noted.recipe})})
+    for recipe, said in ((noted.recipe, "The same"), (noted.recipe | {"rate": 1}, "Another")):
+        of = replace(folds, recipe=noted.model_copy(update={"recipe": recipe}))
+        assert f"\n{said} recipe, subject" in card("mobilenet", records, same, evaluation, of)
     assert "subject-independent 10-fold (100 images" in text
     assert "| int8 | 96.0% (90.2% to 98.4%)" in text
     assert f"{records[0].metrics.accuracy:.1%}" in text
-    assert read_folds("vgg16", store) == []
+    assert not read_folds("vgg16", store).scores
     assert "10-fold" not in card("mobilenet", records, trained, evaluation)
 
 

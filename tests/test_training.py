@@ -138,7 +138,7 @@ def test_fer2013_before_and_beside_ckplus(
     here = ("--model", "mobilenet", "--run-dir", run_dir)
     printed = step("pretrain", *here, "--fer2013", source, *TINY).splitlines()
     weights = Path(printed[-1])
-    log = PretrainedBase.model_validate_json((weights.parent / "pretrain.json").read_text())
+    log = PretrainedBase.model_validate_json((weights.parent / "pretrain_fer2013.json").read_text())
     assert len(log.history) == log.epochs == 1
     assert printed[0] == f"FER2013's private test: {log.private_test_accuracy:.1%}"
     beside = ("--rehearsal", 0.5, "--fer2013", source)
@@ -159,7 +159,7 @@ def test_ferplus_before_and_beside_ckplus(run_dir: Path, tmp_path: Path) -> None
     voted = ("--ferplus", write_ferplus(tmp_path / "ferplus"))
     printed = step("pretrain", *here, *voted, *TINY, "--balance", 0.5).splitlines()
     weights = Path(printed[-1])
-    log = PretrainedBase.model_validate_json((weights.parent / "pretrain.json").read_text())
+    log = PretrainedBase.model_validate_json((weights.parent / "pretrain_ferplus.json").read_text())
     assert weights.name == "mobilenet_ferplus.npz"
     with np.load(weights) as trained:
         contempt = trained["classes"].tolist().index("contempt")

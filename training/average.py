@@ -24,26 +24,35 @@ class WeightAverage(keras.callbacks.Callback):  # type: ignore[misc]
         super().__init__()
         self._weights = model.weights
         self._decay = decay
-        self.values: list[Any] = self._copies() if decay else []
+        self._averages: list[Any] = self._copies() if decay else []
+
+    @property
+    def values(self) -> list[Any]:
+        """The averages, in the order of the model's weights; none with ``decay`` 0."""
+        return self._averages
+
+    def restore(self, values: list[Any]) -> None:
+        """Go on from ``values``."""
+        self._averages = values
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Move on; the first steps of a phase count more, so that its start fades."""
         steps = batch % _EVERY + 1  # since it looked last
-        if not self.values or (steps < _EVERY and batch + 1 < self.params["steps"]):
+        if not self._averages or (steps < _EVERY and batch + 1 < self.params["steps"]):
             return
         step = int(self.model.optimizer.iterations)
         decay = min(self._decay, (1 + step) / (10 + step)) ** steps
-        for average, weight in zip(self.values, self._weights, strict=False):
+        for average, weight in zip(self._averages, self._weights, strict=False):
             average += (1 - decay) * (keras.ops.convert_to_numpy(weight) - average)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
         """Give the model the averaged weights for a while."""
-        if not self.values:
+        if not self._averages:
             yield
             return
         trained = self._copies()
-        self._assign(self.values)
+        self._assign(self._averages)
         try:
             yield
         finally:

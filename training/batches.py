@@ -43,7 +43,7 @@ class Batches:
         self._size = min(recipe.batch_size, len(indices))
         self._beside = 0  # of each batch
         if beside is not None:
-            self._beside = round(self._size * recipe.rehearsal)
+            self._beside = min(round(self._size * recipe.rehearsal), self._size - 1)
             self._chances = compute_sample_weight("balanced", beside.labels) / len(beside)
             faces = np.concatenate([faces, beside.faces])
             targets = np.concatenate([targets, beside.targets(classes)])

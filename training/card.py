@@ -1,6 +1,7 @@
 """A model's card: what it is, how it was measured, where it ends."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from emotion.labels import EMOTIONS
 from emotion.records import PRECISIONS, ArtifactRecord, Precision
 from emotion.store import REPORTS, ModelStore, publish
 from training.datasets import CKPLUS
+from training.merged import MergedRecipe, read_recipes
 from training.protocols import PROTOCOLS
 from training.scores import ArtifactScores, read_scores
 from training.tables import markdown_table, with_interval
@@ -17,12 +19,25 @@ EVIDENCE = ("train", "evaluation")  # logs that a card is made of
 _CROSSVAL = PROTOCOLS["subject10"]
 
 
-def read_folds(model: str, store: Path) -> list[ArtifactScores]:
-    """Score the model's merged cross-validation in the store; empty where there is none."""
-    path = store / REPORTS / _CROSSVAL.file
-    if not path.is_file():
-        return []
-    return [s for s in read_scores(path, _CROSSVAL) if s.model == model]
+@dataclass(frozen=True)
+class Folds:
+    """A model's merged cross-validation."""
+
+    scores: Sequence[ArtifactScores] = ()  # none where there is none
+    recipe: MergedRecipe | None = None  # of all folds, where it was noted
+
+
+def read_folds(model: str, store: Path) -> Folds:
+    """Score the model's merged cross-validation in the store."""
+    reports = store / REPORTS
+    if not (reports / _CROSSVAL.file).is_file():
+        return Folds()
+    scores = read_scores(reports / _CROSSVAL.file, _CROSSVAL)
+    recipe = read_recipes(reports, _CROSSVAL).get(model)
+    return Folds([s for s in scores if s.model == model], recipe)
+
+
+_NO_FOLDS = Folds()
 
 
 def renew_cards(store: Path) -> None:
@@ -54,12 +69,12 @@ def card(
     records: list[ArtifactRecord],
     trained: TrainedModel,
     evaluation: Evaluation,
-    folds: Sequence[ArtifactScores] = (),
+    folds: Folds = _NO_FOLDS,
     held: Collection[Precision] = PRECISIONS,
 ) -> str:
     """Write the model's card in Markdown.
 
-    ``folds`` are its scores in the cross-validation, ``held`` the precisions in the store.
+    ``folds`` is its cross-validation, ``held`` are the precisions in the store.
     """
     first = records[0]
     rows = "\n".join(
@@ -86,7 +101,7 @@ Seven posed emotions ({", ".join(EMOTIONS)}) from a {first.input_size}x{first.in
 Measured on {first.metrics.images} images: {first.metrics.protocol}. ECE is the expected
 calibration error, "as float32" the share of equal answers, p50 the median latency of the
 network alone on one thread of {first.latency.machine}, {first.latency.date}.
-{_folds_section(folds)}
+{_folds_section(folds, trained)}
 Recall per class on the held-out subjects:
 
 | class | {" | ".join(r.precision for r in records)} |
@@ -134,9 +149,14 @@ def _limits(evaluation: Evaluation) -> str:
     )
 
 
-def _folds_section(folds: Sequence[ArtifactScores]) -> str:
-    if not folds:
+def _folds_section(folds: Folds, trained: TrainedModel) -> str:
+    if not folds.scores:
         return ""
+    recipe = "Another recipe"
+    if folds.recipe is None:
+        recipe = "A recipe that was not noted"
+    elif folds.recipe.is_of(trained):
+        recipe = "The same recipe"
     table = markdown_table(
         ("precision", "accuracy (95 % interval)", "macro F1", "ECE", "as float32"),
         (
@@ -147,11 +167,11 @@ def _folds_section(folds: Sequence[ArtifactScores]) -> str:
                 f"{s.metrics.calibration_error:.1%}",
                 f"{s.agreement:.1%}",
             )
-            for s in folds
+            for s in folds.scores
         ),
     )
     return f"""
-The same recipe, {_CROSSVAL.title.lower()} ({folds[0].metrics.images} images, each predicted by
+{recipe}, {_CROSSVAL.title.lower()} ({folds.scores[0].metrics.images} images, each predicted by
 artifacts that never saw its subject):
 
 {table}"""

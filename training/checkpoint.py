@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,14 +11,13 @@ import numpy as np
 
 from emotion.errors import EmotionError
 from training.average import WeightAverage
+from training.files import replace_file
+from training.provenance import git_commit
 from training.recipe import Recipe
 
 # An epoch of CK+ takes an accelerator less than writing a ResNet50 and its optimizer does.
 EVERY_SECONDS = 30
 
-_LAST = "last.keras"
-_AVERAGE = "average.npz"
-_BEST = "best.npz"
 _PROGRESS = "progress.json"
 
 
@@ -31,7 +29,8 @@ class OtherRunError(EmotionError):
 class Progress:
     """Where a run stands."""
 
-    run: str  # fingerprint of its recipe and data
+    run: str  # fingerprint of what it does
+    git_commit: str = ""  # of the code that began it
     epoch: int = 0
     best_epoch: int = 0
     best_loss: float = float("inf")
@@ -55,73 +54,70 @@ class Progress:
 
 
 class Checkpoint:
-    """A run's progress and its best weights, which a kill takes back to what was last written."""
+    """A run's progress and its best weights; a kill takes both back to what was last written."""
 
     def __init__(self, folder: Path, run: str) -> None:
         """Take up the run that ``folder`` holds, or begin one.
 
         Args:
-            folder: receives ``last.keras``, ``average.npz`` where weights are averaged,
-                ``best.npz`` and ``progress.json``.
-            run: fingerprint of its recipe and data.
+            folder: receives ``progress.json``, and beside it the model and the weights of the
+                epoch that it names.
+            run: fingerprint of what the run does.
 
         Raises:
-            OtherRunError: the folder holds a run with another one.
+            OtherRunError: the folder holds another run.
         """
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        self.progress = Progress(run)
-        self._best: list[Any] = []
         self._due = 0.0  # at once: a folder that cannot be written shows in the first epoch
-        if not (folder / _PROGRESS).is_file():
+        self.best: list[Any] = []  # weights, as ``set_weights`` takes them
+        self.progress = Progress(run, git_commit())
+        path = folder / _PROGRESS
+        if not path.is_file():
             return
-        self.progress = Progress(**json.loads((folder / _PROGRESS).read_text()))
-        if self.progress.run != run:
+        self.progress = Progress(**json.loads(path.read_text()))
+        if self.progress.run != run or not self._weights.is_file():
             raise OtherRunError(
-                f"{folder} holds a run with another recipe or other data: delete it to start "
-                "anew, or give another --run-dir."
+                f"{folder} holds a run with another recipe, other data or an older version: "
+                "delete it to start anew, or give another --run-dir."
             )
-        self._best = _read(folder / _BEST)
+        self.best = self._read("best")
 
-    def model(self) -> keras.Model:
-        """Load the model of the last epoch, its optimizer included."""
-        return keras.models.load_model(self._folder / _LAST)
-
-    def average(self) -> list[Any]:
-        """Load the averages of the last epoch's weights."""
-        return _read(self._folder / _AVERAGE)
-
-    @property
-    def best(self) -> list[Any]:
-        """The weights of the best epoch, as ``set_weights`` takes them."""
-        return self._best
+    def resume(self, decay: float) -> tuple[keras.Model, WeightAverage]:
+        """Load the model of the last epoch, its optimizer included, and its weights' average."""
+        model = keras.models.load_model(self._model)
+        average = WeightAverage(model, decay)
+        average.restore(self._read("average"))
+        return model, average
 
     def note_best(self, model: keras.Model) -> None:
         """Remember the model's weights as the best ones, and its epoch."""
-        self._best = model.get_weights()
+        self.best = model.get_weights()
         self.progress.best_epoch = self.progress.epoch
 
     def save(self, model: keras.Model, average: WeightAverage, *, last: bool) -> None:
         """Write everything where half a minute has passed or this is the ``last`` epoch."""
         if not last and time.monotonic() < self._due:
             return
-        if average.values:
-            _write(self._folder / _AVERAGE, average.values)
-        _write(self._folder / _BEST, self._best)
-        model.save(self._folder / f"new.{_LAST}")
-        (self._folder / f"new.{_LAST}").replace(self._folder / _LAST)
-        new = self._folder / f"new.{_PROGRESS}"
-        new.write_text(json.dumps(asdict(self.progress), indent=1))
-        new.replace(self._folder / _PROGRESS)
+        before = [path for path in self._folder.iterdir() if path.suffix in (".keras", ".npz")]
+        model.save(self._model)
+        arrays = {"best": self.best, "average": average.values}
+        named = {f"{of}{i:04}": a for of, group in arrays.items() for i, a in enumerate(group)}
+        np.savez(self._weights, **named)
+        progress = json.dumps(asdict(self.progress), indent=1)
+        replace_file(self._folder / _PROGRESS, progress.encode())
+        for path in before:
+            path.unlink()
         self._due = time.monotonic() + EVERY_SECONDS
 
+    @property
+    def _model(self) -> Path:
+        return self._folder / f"{self.progress.epoch}.keras"
 
-def _write(path: Path, arrays: Sequence[Any]) -> None:
-    new = path.with_name(f"new.{path.name}")
-    np.savez(new, *arrays)
-    new.replace(path)
+    @property
+    def _weights(self) -> Path:
+        return self._folder / f"{self.progress.epoch}.npz"
 
-
-def _read(path: Path) -> list[Any]:
-    with np.load(path) as arrays:
-        return [arrays[name] for name in arrays.files]
+    def _read(self, of: str) -> list[Any]:
+        with np.load(self._weights) as arrays:
+            return [arrays[name] for name in sorted(arrays.files) if name.startswith(of)]

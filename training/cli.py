@@ -204,6 +204,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (EmotionError, ValidationError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except OSError as error:  # a full disk, a folder that may not be written
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {where}{error.strerror or error}", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -1,7 +1,7 @@
 """Every image predicted by artifacts that never saw its subject, fold by fold.
 
-Each fold keeps its files in a workspace of its own, so that a killed run goes on at the epoch
-where it stopped and leaves finished folds alone.
+Each fold keeps its files in a workspace of its own, so that a killed run goes on from its
+last checkpoint and leaves finished folds alone.
 """
 
 import gc
@@ -15,10 +15,11 @@ from tqdm import tqdm
 from emotion.records import PRECISIONS, Precision
 from training.checkpoint import OtherRunError
 from training.datasets import FaceDataset, fingerprint_of
+from training.network import recorded
 from training.predictions import by_artifact, read_predictions, write_predictions
 from training.protocols import Protocol
 from training.recipe import Recipe
-from training.stages import predict_on, prediction_rows, quantize_on, recorded, train_on
+from training.stages import predict_on, prediction_rows, quantize_on, train_on
 from training.workspace import TrainedModel, Workspace
 
 
@@ -55,10 +56,10 @@ def crossval(
     for fold, place in places.items():
         done = _done(recipe.model, place)
         if not done.issuperset(precisions):
-            # Those done before too: their weights are gone, unless they were kept.
-            both = [p for p in PRECISIONS if p in done.union(precisions)]
-            _run_fold(recipe, protocol, dataset, fold, place, beside, teachers, both)
-        _delete_intermediate(recipe.model, place, keep_weights)
+            # Those done before as well: all answers of a fold are of one training.
+            wanted = [p for p in PRECISIONS if p in done.union(precisions)]
+            _run_fold(recipe, protocol, dataset, fold, place, beside, teachers, wanted)
+            _delete_intermediate(recipe.model, place, keep_weights)
         _report(recipe.model, fold, places)
 
 

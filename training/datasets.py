@@ -114,19 +114,19 @@ def load_ckplus(source: Path, detector: Detector | None = None) -> FaceDataset:
     """
     folder = open_ckplus(source)
     files = [(label, file) for label in EMOTIONS for file in images_of(folder, label, source)]
-    found = Counter(label for label, _ in files)
-    for label, expected in CKPLUS_COUNTS.items():
-        if found[label] != expected:
-            raise DatasetError(
-                f"{source}: the class {label} has {found[label]} images, CK+ has {expected}. "
-                f"Fetch the dataset again from Kaggle ({CKPLUS_KAGGLE})."
-            )
     matches = [CKPLUS_NAME.fullmatch(file.name) for _, file in files]
     for (label, file), match in zip(files, matches, strict=True):
         if match is None:
             raise DatasetError(
                 f"{source}: {label}/{file.name} is not named like CK+'s images "
                 "(S010_004_00000017.png: subject, sequence, frame)."
+            )
+    found = Counter(label for label, _ in files)
+    for label, expected in CKPLUS_COUNTS.items():
+        if found[label] != expected:
+            raise DatasetError(
+                f"{source}: the class {label} has {found[label]} images, CK+ has {expected}. "
+                f"Fetch the dataset again from Kaggle ({CKPLUS_KAGGLE})."
             )
     named = [match for match in matches if match is not None]
     frames = Counter(

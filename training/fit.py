@@ -24,7 +24,7 @@ from training.checkpoint import Checkpoint, Progress
 from training.datasets import FaceDataset, fingerprint_of
 from training.fake_quantize import fake_quantized
 from training.folded import unfold
-from training.network import build_classifier, is_folded
+from training.network import build_classifier, is_folded, recorded
 from training.recipe import Recipe
 from training.splits import Indices
 
@@ -69,13 +69,13 @@ def fit(
         WeightsError: see build_classifier.
     """
     keras.utils.set_random_seed(recipe.seed)
-    checkpoint = Checkpoint(folder, _fingerprint(recipe, dataset, train, beside))
+    checkpoint = Checkpoint(folder, _fingerprint(recipe, dataset, train, beside, teacher))
     progress = checkpoint.progress
-    begun = progress.epoch > 0
-    model = checkpoint.model() if begun else _build(recipe, classes, dataset.faces[train])
-    average = WeightAverage(model, recipe.weight_average)
-    if begun and average.values:
-        average.values = checkpoint.average()
+    if progress.epoch:
+        model, average = checkpoint.resume(recipe.weight_average)
+    else:
+        model = _build(recipe, classes, dataset.faces[train])
+        average = WeightAverage(model, recipe.weight_average)
     batches = Batches(dataset, train, recipe, len(classes), beside, teacher)
     held_out = None
     if len(validation):
@@ -97,7 +97,7 @@ def fit(
             progress.epoch += 1
             progress.history.append({name: values[0] for name, values in logs.items()})
             with average.applied():
-                _validate(model, held_out, checkpoint)
+                _validate(model, held_out, checkpoint, folder)
             progress.seconds += time.perf_counter() - started
             checkpoint.save(model, average, last=progress.finished(recipe))
             said = f"epoch {progress.epoch}/{epochs}"
@@ -149,7 +149,10 @@ def _begin_phase(model: keras.Model, recipe: Recipe, epoch: int, steps_per_epoch
 
 
 def _validate(
-    model: keras.Model, held_out: tuple[Floats, Floats] | None, checkpoint: Checkpoint
+    model: keras.Model,
+    held_out: tuple[Floats, Floats] | None,
+    checkpoint: Checkpoint,
+    folder: Path,
 ) -> None:
     progress = checkpoint.progress
     loss = progress.history[-1]["loss"]
@@ -160,8 +163,7 @@ def _validate(
     if not math.isfinite(loss):
         of = "validation " if held_out else ""
         raise DivergedError(
-            f"The {of}loss is {loss} in epoch {progress.epoch}: lower --rate, with another "
-            "--run-dir."
+            f"The {of}loss is {loss} in epoch {progress.epoch}: delete {folder} and lower --rate."
         )
     if loss < progress.best_loss or not held_out:
         progress.best_loss = loss
@@ -169,11 +171,17 @@ def _validate(
 
 
 def _fingerprint(
-    recipe: Recipe, dataset: FaceDataset, train: Indices, beside: FaceDataset | None
+    recipe: Recipe,
+    dataset: FaceDataset,
+    train: Indices,
+    beside: FaceDataset | None,
+    teacher: keras.Model | None,
 ) -> str:
-    data = fingerprint_of(dataset, beside)
-    content = (recipe.model_dump_json(), data, str(train.tolist()))
-    return hashlib.sha256("".join(content).encode()).hexdigest()[:16]
+    done = (recorded(recipe).model_dump_json(), fingerprint_of(dataset, beside), train.tolist())
+    digest = hashlib.sha256(str(done).encode())
+    for weight in teacher.get_weights() if teacher else ():
+        digest.update(weight.tobytes())
+    return digest.hexdigest()[:16]
 
 
 class _Advance(keras.callbacks.Callback):  # type: ignore[misc]

@@ -1,10 +1,12 @@
-"""Folds' predictions to one committed file per protocol."""
+"""Folds' predictions to one committed file per protocol, and their recipes beside it."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from emotion.labels import EMOTIONS
 from training.datasets import FaceDataset
+from training.merged import MergedRecipe, note_recipes, of_folds, of_trial
 from training.predictions import (
     PredictionRow,
     PredictionsError,
@@ -15,6 +17,8 @@ from training.predictions import (
 from training.protocols import Protocol
 from training.trials import kept_trials
 from training.workspace import TrainedModel, Workspace
+
+Found: TypeAlias = tuple[list[PredictionRow], dict[str, MergedRecipe]]
 
 
 def merge(
@@ -42,9 +46,10 @@ def merge(
     """
     dataset = FaceDataset.load(workspace.dataset)
     if title:
-        source, rows = reports, _from_trials(title, models, protocol, reports, dataset)
+        source, found = reports, _from_trials(title, models, protocol, reports, dataset)
     else:
-        source, rows = workspace.root, _from_workspace(models, protocol, workspace, dataset)
+        source, found = workspace.root, _from_workspace(models, protocol, workspace, dataset)
+    rows, recipes = found
     chosen = sorted({row.model for row in rows})
     parts = [protocol.split(dataset, fold).test for fold in range(protocol.folds)]
     images = {str(name) for part in parts for name in dataset.names[part]}
@@ -57,17 +62,19 @@ def merge(
         rows += others
     reports.mkdir(parents=True, exist_ok=True)
     write_predictions(target, rows)
+    note_recipes(reports, protocol, recipes)
     return chosen
 
 
 def _from_trials(
     title: str, models: Sequence[str], protocol: Protocol, reports: Path, dataset: FaceDataset
-) -> list[PredictionRow]:
+) -> Found:
     trials = kept_trials(title, models, protocol, reports)
     for trial in trials:
         if trial.data_fingerprint and not _is_of(trial.data_fingerprint, dataset):
             raise PredictionsError(f"'{title}' has folds of {trial.model} on other data.")
-    return [row for trial in trials for row in read_predictions(reports / trial.predictions)]
+    rows = [row for trial in trials for row in read_predictions(reports / trial.predictions)]
+    return rows, {trial.model: of_trial(trial) for trial in trials}
 
 
 def _is_of(fingerprint: str, dataset: FaceDataset) -> bool:
@@ -77,7 +84,7 @@ def _is_of(fingerprint: str, dataset: FaceDataset) -> bool:
 
 def _from_workspace(
     models: Sequence[str], protocol: Protocol, workspace: Workspace, dataset: FaceDataset
-) -> list[PredictionRow]:
+) -> Found:
     places = [workspace.fold(protocol.name, fold) for fold in range(protocol.folds)]
     found = {path.parent.name for place in places for path in place.root.glob("*/train.json")}
     chosen = sorted(models or found)
@@ -86,12 +93,17 @@ def _from_workspace(
             f"{workspace.root} has no finished fold of {protocol.name}: run `python -m training "
             "crossval` first."
         )
-    return [row for model in chosen for row in _collect(model, protocol, places, dataset)]
+    rows, recipes = list[PredictionRow](), dict[str, MergedRecipe]()
+    for model in chosen:
+        recipes[model] = of_folds(_checked(model, protocol, places, dataset))
+        rows += [row for place in places for row in read_predictions(place.predictions(model))]
+    return rows, recipes
 
 
-def _collect(
+def _checked(
     model: str, protocol: Protocol, places: list[Workspace], dataset: FaceDataset
-) -> list[PredictionRow]:
+) -> list[TrainedModel]:
+    """Return the logs of folds that are all there, and of one recipe."""
     missing = [
         str(fold) for fold, place in enumerate(places) if not place.predictions(model).is_file()
     ]
@@ -100,15 +112,20 @@ def _collect(
             f"{model} is not complete: run `python -m training crossval --model {model} "
             f"--protocol {protocol.name} --folds-only {','.join(missing)}` first."
         )
-    runs = [TrainedModel.model_validate_json(place.log(model).read_text()).run for place in places]
-    for fold, run in enumerate(runs):
-        same = (run.recipe, run.data_fingerprint) == (runs[0].recipe, runs[0].data_fingerprint)
-        if not (same and _is_of(run.data_fingerprint, dataset)):
+    logs = [TrainedModel.model_validate_json(place.log(model).read_text()) for place in places]
+    for fold, log in enumerate(logs):
+        if _learnt(log) != _learnt(logs[0]) or not _is_of(log.run.data_fingerprint, dataset):
             raise PredictionsError(
                 f"{places[fold].folder(model)} was trained with another recipe than fold 0, or on "
                 "other data: delete it and run that fold again."
             )
-    return [row for place in places for row in read_predictions(place.predictions(model))]
+    return logs
+
+
+def _learnt(log: TrainedModel) -> list[object]:
+    """What folds of one recipe have in common, teachers included."""
+    runs = [log.run, *log.teachers.values()]
+    return [(run.recipe, run.data_fingerprint) for run in runs]
 
 
 def _check_truth(rows: list[PredictionRow], dataset: FaceDataset, source: Path) -> None:

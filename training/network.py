@@ -14,6 +14,7 @@ from emotion.errors import EmotionError
 from emotion.labels import EMOTIONS
 from training import faceres, resnet, shipped, tfjs
 from training.backbones import BACKBONES
+from training.recipe import Recipe
 
 LOGITS = "logits"
 _KERNEL, _BIAS, _CLASSES = f"{LOGITS}/kernel", f"{LOGITS}/bias", "classes"
@@ -88,6 +89,11 @@ def init_source(init: str) -> str:
     return f"{path.name} (sha256 {digest.hexdigest()[:12]})"
 
 
+def recorded(recipe: Recipe) -> Recipe:
+    """Return the recipe as logs keep it: its initial weights by content, not by local path."""
+    return recipe.model_copy(update={"init": init_source(recipe.init)})
+
+
 def is_folded(init: str) -> bool:
     """Whether initial weights come with their batch normalisations folded."""
     if tfjs.is_tfjs(init):
@@ -112,8 +118,10 @@ def _initialise(model: keras.Model, name: str, init: str, classes: Sequence[str]
             source = BACKBONES[name].build(
                 include_top=False, weights="imagenet", input_shape=shape, pooling="avg"
             )
-        except ValueError as error:
-            raise WeightsError(f"{name} has no ImageNet weights to start from: {error}") from error
+        except Exception as error:  # Keras raises this very class where there is no network
+            raise WeightsError(
+                f"No ImageNet weights for {name} to start from: {error}. Give --init a file."
+            ) from error
         base.set_weights(source.get_weights())
         return
     path = _file(init)

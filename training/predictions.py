@@ -13,6 +13,7 @@ from typing import cast
 from emotion.errors import EmotionError
 from emotion.labels import EMOTIONS
 from emotion.records import PRECISIONS, Precision
+from training.files import replace_file
 
 KNOWN = ("image", "subject", "sequence", "fold", "model", "precision", "label")
 COLUMNS = (*KNOWN, "predicted", *EMOTIONS)
@@ -50,9 +51,7 @@ def write_predictions(path: Path, rows: Iterable[PredictionRow]) -> None:
         known = [getattr(row, name) for name in KNOWN]
         writer.writerow([*known, row.predicted, *(f"{p:.5f}" for p in row.probabilities)])
     content = text.getvalue().encode()
-    new = path.with_name(f"new.{path.name}")
-    new.write_bytes(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
-    new.replace(path)
+    replace_file(path, gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
 
 
 def read_predictions(path: Path) -> list[PredictionRow]:

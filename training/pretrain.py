@@ -7,6 +7,7 @@ import numpy as np
 
 from emotion.preprocess import face_tensors
 from training.datasets import FaceDataset
+from training.files import replace_file
 from training.fit import fit
 from training.network import save_classifier
 from training.recipe import Recipe
@@ -61,5 +62,6 @@ def pretrain(recipe: Recipe, faces: WebFaces, workspace: Workspace) -> Pretraine
     accuracy = float((answers == faces.measure.labels).mean())
     save_classifier(model, faces.classes, workspace.pretrained(recipe.model, faces.name))
     log = PretrainedBase(private_test_accuracy=accuracy, **course_of(run, progress))
-    workspace.pretrained_log(recipe.model).write_text(log.model_dump_json(indent=1))
+    content = log.model_dump_json(indent=1).encode()
+    replace_file(workspace.pretrained_log(recipe.model, faces.name), content)
     return log

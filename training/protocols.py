@@ -18,6 +18,7 @@ class Protocol:
     folds: int
     leaks: bool  # frames of one sequence are on both sides
     file: str  # the merged raw predictions, in the store's reports folder
+    recipes: str  # and by which recipes
     split: Callable[[FaceDataset, int], DataSplit]
 
 
@@ -28,6 +29,7 @@ PROTOCOLS = {
         folds=10,
         leaks=False,
         file="crossval_predictions.csv.gz",
+        recipes="crossval_recipes.json",
         split=lambda dataset, fold: subject_split(dataset, SEED, folds=10, fold=fold),
     ),
     "random": Protocol(
@@ -36,6 +38,7 @@ PROTOCOLS = {
         folds=1,
         leaks=True,
         file="random_split_predictions.csv.gz",
+        recipes="random_split_recipes.json",
         split=lambda dataset, fold: random_split(dataset, SEED),
     ),
 }

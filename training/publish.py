@@ -11,10 +11,13 @@ from emotion.preprocess import PIPELINE
 from emotion.records import PRECISIONS, ArtifactRecord, Latency, Precision, file_name
 from emotion.store import MANIFEST, REPORTS, ModelStore, publish
 from training.card import card, read_folds
+from training.network import init_source
 from training.operators import same_graph
+from training.web import WEB
 from training.workspace import Evaluation, TrainedModel, Workspace
 
 MAX_LOSS = 0.01
+_PRETRAIN = "pretrain.json"
 MAX_SIZE: dict[Precision, float] = {"float16": 0.51, "int8": 0.28}
 
 
@@ -68,18 +71,11 @@ def publish_model(
     held = {*precisions, *(sibling.precision for sibling in siblings)}
     text = card(model, [r for r, _ in records], trained, evaluation, read_folds(model, store), held)
     chosen = [(r, content) for r, content in records if r.precision in precisions]
-    publish(store, chosen, {model: text})
-    reports = store / REPORTS
-    reports.mkdir(exist_ok=True)
-    evidence = (
-        workspace.log(model),
-        workspace.pretrained_log(model),
-        workspace.evaluation(model),
-        workspace.predictions(model),
-    )
-    for file in evidence:
-        if file.is_file():
-            (reports / f"{model}_{file.name}").write_bytes(file.read_bytes())
+    evidence = _evidence(model, workspace, trained)
+    publish(store, chosen, {model: text}, reports=evidence)
+    pretrained = f"{model}_{_PRETRAIN}"
+    if pretrained not in evidence:  # that in the store is of the training before
+        (store / REPORTS / pretrained).unlink(missing_ok=True)
 
 
 def check_gate(model: str, evaluation: Evaluation, sizes: dict[Precision, int]) -> None:
@@ -98,6 +94,16 @@ def check_gate(model: str, evaluation: Evaluation, sizes: dict[Precision, int]) 
             reasons.append(f"{precision} has {share:.2f} of float32's size")
     if reasons:
         raise GateError(f"{model} is not published: {'; '.join(reasons)}.")
+
+
+def _evidence(model: str, workspace: Workspace, trained: TrainedModel) -> dict[str, bytes]:
+    files = [workspace.log(model), workspace.evaluation(model), workspace.predictions(model)]
+    evidence = {f"{model}_{file.name}": file.read_bytes() for file in files if file.is_file()}
+    for faces in WEB:
+        weights, log = workspace.pretrained(model, faces), workspace.pretrained_log(model, faces)
+        if log.is_file() and init_source(str(weights)) == trained.run.recipe["init"]:
+            evidence[f"{model}_{_PRETRAIN}"] = log.read_bytes()
+    return evidence
 
 
 def _published(model: str, store: Path) -> list[tuple[ArtifactRecord, bytes | None]]:

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from emotion.arrays import Pixels
 from emotion.records import PRECISIONS, Precision
 from training.apart import apart
+from training.files import replace_file
 from training.recipe import Recipe
 from training.tflite import convert_float, int8_converter
 
@@ -60,10 +61,7 @@ def _convert_all(
     model = build_classifier(recipe.model, recipe.input_size, "random", recipe.dropout)
     model.load_weights(weights)
     for precision in precisions:
-        content = convert(model, precision, calibration)
-        new = folder / f"{precision}.tflite.new"
-        new.write_bytes(content)
-        new.replace(folder / f"{precision}.tflite")
+        replace_file(folder / f"{precision}.tflite", convert(model, precision, calibration))
 
 
 def convert(model: Any, precision: Precision, calibration: Pixels) -> bytes:

@@ -17,14 +17,15 @@ from training.calibrate import fit_temperature, fold_temperature
 from training.checkpoint import Progress
 from training.datasets import FaceDataset, fingerprint_of
 from training.evaluate import probabilities_of
+from training.files import replace_file
 from training.fit import fit
-from training.network import init_source
+from training.network import recorded
 from training.predictions import PredictionRow
 from training.provenance import accelerators, git_commit
 from training.quantize import CALIBRATION_IMAGES, quantize
 from training.recipe import Recipe
 from training.splits import DataSplit, Indices
-from training.teacher import load_teacher
+from training.teacher import load_teacher, teacher_runs
 from training.workspace import TrainedModel, Workspace
 
 
@@ -43,8 +44,8 @@ def train_on(
     """
     folder = workspace.folder(recipe.model)
     run = run_of(recipe, dataset, beside)
-    workspace.discard_artifacts(recipe.model)
-    teacher = load_teacher(recipe, teachers or workspace, dataset)
+    taught_by = teachers or workspace
+    teacher = load_teacher(recipe, taught_by, dataset)
 
     def learn(
         train: Indices, validation: Indices, checkpoint: Path
@@ -60,10 +61,25 @@ def train_on(
         model, again = learn(everyone, everyone[:0], folder / "checkpoint" / "refit")
         progress = progress.and_then(again)
     fold_temperature(model, temperature)
-    model.save_weights(workspace.weights(recipe.model))
-    log = TrainedModel(temperature=temperature, **course_of(run, progress))
-    workspace.log(recipe.model).write_text(log.model_dump_json(indent=1))
+    log = TrainedModel(
+        temperature=temperature,
+        teachers=teacher_runs(recipe, taught_by),
+        **course_of(run, progress),
+    )
+    _leave(model, log, workspace)
     return log
+
+
+def _leave(model: keras.Model, log: TrainedModel, workspace: Workspace) -> None:
+    """Write weights and log, which no kill may leave beside those of another training."""
+    name = log.run.recipe["model"]
+    weights = workspace.weights(name)
+    new = weights.with_name(f"new.{weights.name}")
+    model.save_weights(new)
+    workspace.discard_artifacts(name)
+    workspace.log(name).unlink(missing_ok=True)
+    new.replace(weights)
+    replace_file(workspace.log(name), log.model_dump_json(indent=1).encode())
 
 
 def run_of(recipe: Recipe, dataset: FaceDataset, beside: FaceDataset | None = None) -> TrainingRun:
@@ -79,7 +95,7 @@ def run_of(recipe: Recipe, dataset: FaceDataset, beside: FaceDataset | None = No
 def course_of(run: TrainingRun, progress: Progress) -> dict[str, Any]:
     """Return the fields of a RunLog."""
     return {
-        "run": run,
+        "run": run.model_copy(update={"git_commit": progress.git_commit}),
         "epochs": progress.epoch,
         "best_epoch": progress.best_epoch,
         "seconds": progress.seconds,
@@ -87,11 +103,6 @@ def course_of(run: TrainingRun, progress: Progress) -> dict[str, Any]:
         "packages": {name: version(name) for name in (keras.backend.backend(), "keras", "numpy")},
         "history": progress.history,
     }
-
-
-def recorded(recipe: Recipe) -> Recipe:
-    """Return the recipe as logs keep it: its initial weights by content, not by local path."""
-    return recipe.model_copy(update={"init": init_source(recipe.init)})
 
 
 def quantize_on(

@@ -3,6 +3,7 @@
 import keras
 
 from emotion.errors import EmotionError
+from emotion.records import TrainingRun
 from training.datasets import FaceDataset
 from training.network import build_classifier
 from training.recipe import Recipe
@@ -26,18 +27,35 @@ def load_teacher(recipe: Recipe, workspace: Workspace, dataset: FaceDataset) -> 
     if not recipe.teacher:
         return None
     pixels = keras.Input((recipe.input_size, recipe.input_size, 3))
-    answers = [_load(name, workspace, dataset)(pixels) for name in recipe.teacher.split(",")]
+    answers = [_load(name, workspace, dataset)(pixels) for name in _names(recipe)]
     mean = keras.layers.Average()(answers) if len(answers) > 1 else answers[0]
     return keras.Model(pixels, mean)
 
 
+def teacher_runs(recipe: Recipe, workspace: Workspace) -> dict[str, TrainingRun]:
+    """Return how the teachers that a recipe names were trained; raises DatasetError."""
+    return {name: _run(name, workspace) for name in _names(recipe)}
+
+
+def _names(recipe: Recipe) -> list[str]:
+    return recipe.teacher.split(",") if recipe.teacher else []
+
+
+def _hint(name: str) -> str:
+    return f"train --model {name}`, or `crossval --model {name} --keep-weights"
+
+
+def _run(name: str, workspace: Workspace) -> TrainingRun:
+    content = workspace.read(workspace.log(name), _hint(name))
+    return TrainedModel.model_validate_json(content).run
+
+
 def _load(name: str, workspace: Workspace, dataset: FaceDataset) -> keras.Model:
-    hint = f"train --model {name}`, or `crossval --model {name} --keep-weights"
-    log = TrainedModel.model_validate_json(workspace.read(workspace.log(name), hint))
-    if log.run.data_fingerprint.partition("+")[0] != dataset.fingerprint:
+    run = _run(name, workspace)
+    if run.data_fingerprint.partition("+")[0] != dataset.fingerprint:
         raise TeacherError(f"The {name} of {workspace.root} was trained on other faces.")
-    own = Recipe.model_validate(log.run.recipe)
-    weights = workspace.left(workspace.weights(name), hint)
+    own = Recipe.model_validate(run.recipe)
+    weights = workspace.left(workspace.weights(name), _hint(name))
     teacher = build_classifier(name, own.input_size, "random", own.dropout)
     teacher.load_weights(weights)
     return keras.Sequential([keras.layers.Resizing(own.input_size, own.input_size), teacher])

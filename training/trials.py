@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from emotion.records import Precision
+from training.files import replace_file
 from training.predictions import (
     PredictionRow,
     PredictionsError,
@@ -150,7 +151,7 @@ def keep_trial(
         raise PredictionsError(f"'{title}' is too like a title that is kept: give another --title.")
     reports.mkdir(parents=True, exist_ok=True)
     write_predictions(reports / trial.predictions, rows)
-    (reports / FILE).write_bytes(_TRIALS.dump_json([*others, trial], indent=1) + b"\n")
+    replace_file(reports / FILE, _TRIALS.dump_json([*others, trial], indent=1) + b"\n")
     return trial
 
 

@@ -27,6 +27,7 @@ class TrainedModel(RunLog):
     """A classifier of CK+'s emotions, calibrated."""
 
     temperature: float
+    teachers: dict[str, TrainingRun] = {}  # that its recipe names; not noted before 2026-11-28
 
 
 class PretrainedBase(RunLog):
@@ -77,9 +78,9 @@ class Workspace:
         """The weights that ``pretrain`` leaves, trained on ``fer2013`` or ``ferplus``."""
         return self.folder(model) / f"{model}_{faces}.npz"
 
-    def pretrained_log(self, model: str) -> Path:
-        """The PretrainedBase that ``pretrain`` leaves."""
-        return self.folder(model) / "pretrain.json"
+    def pretrained_log(self, model: str, faces: str) -> Path:
+        """The PretrainedBase that ``pretrain`` leaves beside them."""
+        return self.folder(model) / f"pretrain_{faces}.json"
 
     def artifact(self, model: str, precision: Precision) -> Path:
         """What ``quantize`` leaves."""
