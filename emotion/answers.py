@@ -29,7 +29,7 @@ def predict_answer(prediction: Prediction, more: Mapping[str, float]) -> dict[st
         "version": artifact.version,
         **_image(image),
         "faces": [face_answer(face, image) for face in prediction.faces],
-        "latency_ms": _rounded(prediction.milliseconds, more),
+        "latency_ms": rounded(prediction.milliseconds, more),
     }
 
 
@@ -45,7 +45,7 @@ def compare_answer(comparison: Comparison, more: Mapping[str, float]) -> dict[st
         "left_out": [
             {"artifact": name, "reason": reason} for name, reason in comparison.left_out.items()
         ],
-        "latency_ms": _rounded(image.milliseconds, more),
+        "latency_ms": rounded(image.milliseconds, more),
     }
 
 
@@ -100,5 +100,6 @@ def _box(face: Face | None, image: ImageFaces) -> dict[str, int] | None:
     return vars(face.box.clipped(image.width, image.height)) if face else None
 
 
-def _rounded(*milliseconds: Mapping[str, float]) -> dict[str, float]:
+def rounded(*milliseconds: Mapping[str, float]) -> dict[str, float]:
+    """Join stages' milliseconds, to the microsecond."""
     return {stage: round(value, 3) for part in milliseconds for stage, value in part.items()}

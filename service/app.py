@@ -94,6 +94,8 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
+        # FastAPI's own would tell of addresses and queries; service/tracing.py does not.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         middleware=[
             Middleware(SecurityHeaders),
             Middleware(CorrelationIdMiddleware, validator=is_request_id),

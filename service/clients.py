@@ -6,6 +6,7 @@ import math
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import Any
 
@@ -174,6 +175,7 @@ async def _admitted(request: Request) -> None:
     request.scope[_ADMITTED] = client
 
 
+@lru_cache(MAX_CLIENTS)
 def network_of(host: str) -> str:
     """Name a client by its IPv4 address or IPv6 network: whoever has one of those has all of it."""
     try:

@@ -5,6 +5,7 @@ import base64
 import cv2
 from pydantic import BaseModel, Field
 
+from emotion.answers import rounded
 from emotion.arrays import Pixels
 from emotion.explain import PATCH, Explanation
 from service.engine import Timing
@@ -62,7 +63,7 @@ class ExplainAnswer(BaseModel):
                 before_clahe=_data_url(image.crops[0]), after_clahe=_data_url(image.pixels[0])
             ),
             occlusion=OcclusionMap(drops=explained.drops.astype(float).round(5).tolist()),
-            latency_ms=StageLatency(**explained.milliseconds, **vars(timing)),
+            latency_ms=StageLatency(**rounded(explained.milliseconds, vars(timing))),
         )
 
 

@@ -7,6 +7,7 @@ Prometheus sees no increase.
 import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from typing import Literal, get_args
 
 from prometheus_client import (
@@ -31,6 +32,14 @@ Reloaded = Literal["switched", "unchanged", "refused"]
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "gRPC"})
 
 
+class _Counter(Counter):
+    labels = cache(Counter.labels)  # of closed sets; looking them up takes half of an increment
+
+
+class _Histogram(Histogram):
+    labels = cache(Histogram.labels)
+
+
 class Metrics:
     """What one process counts; with several workers, ``text`` adds up all of theirs.
 
@@ -41,19 +50,19 @@ class Metrics:
     def __init__(self, problems: Iterable[str] = ()) -> None:
         """Start at 0; ``problems`` are the names of those that can be foreseen."""
         self._registry = registry = CollectorRegistry()
-        self._requests = Counter(
+        self._requests = _Counter(
             "emotion_requests",
             "Requests answered.",
             ("method", "route", "status"),
             registry=registry,
         )
-        self._artifact_requests = Counter(
+        self._artifact_requests = _Counter(
             "emotion_artifact_requests",
             "Those of them that asked an artifact of the store, once for each that they asked.",
             ("route", "model", "precision", "status"),
             registry=registry,
         )
-        self._request_seconds = Histogram(
+        self._request_seconds = _Histogram(
             "emotion_request_seconds",
             "From the first byte in to the last byte out.",
             ("route",),
@@ -65,21 +74,21 @@ class Metrics:
         )
         for name in problems:
             self._problems.labels(name)
-        self._stage_seconds = Histogram(
+        self._stage_seconds = _Histogram(
             "emotion_stage_seconds",
             "Time of each stage of a prediction.",
             ("stage",),
             buckets=_SECONDS,
             registry=registry,
         )
-        self._inference_seconds = Histogram(
+        self._inference_seconds = _Histogram(
             "emotion_inference_seconds",
             "Time of a request's faces in one artifact.",
             ("model", "precision"),
             buckets=_SECONDS,
             registry=registry,
         )
-        self._emotions = Counter(
+        self._emotions = _Counter(
             "emotion_faces",
             "Faces classified, by the emotion found: watch it for drift.",
             ("model", "precision", "emotion"),
@@ -103,7 +112,7 @@ class Metrics:
             registry=registry,
             multiprocess_mode="livesum",
         )
-        self._confidence = Histogram(
+        self._confidence = _Histogram(
             "emotion_confidence",
             "Probability of the emotion found: watch it for drift.",
             ("model", "precision"),

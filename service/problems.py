@@ -192,7 +192,7 @@ async def _on_disconnect(request: Request, error: Exception) -> Response:
 async def _on_bug(request: Request, error: Exception) -> JSONResponse:
     answer = _answer(request, INTERNAL, BUG)
     answer.headers["X-Request-ID"] = correlation_id.get() or ""
-    secure(answer.headers, request.url.path)  # it passes by the middleware that does so
+    secure(answer.raw_headers, request.url.path)  # it passes by the middleware that does so
     return answer
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, PlainSerializer
+from pydantic import BaseModel, Field
 
 from emotion.answers import compare_answer, face_answer, predict_answer
 from emotion.labels import EMOTIONS
@@ -11,7 +11,6 @@ from emotion.results import Comparison, FacePrediction, ImageFaces, Prediction
 from service.engine import Timing
 
 Probability = Annotated[float, Field(ge=0, le=1)]
-Milliseconds = Annotated[float, PlainSerializer(lambda value: round(value, 3))]
 
 
 class Box(BaseModel):
@@ -48,12 +47,12 @@ class FaceAnswer(BaseModel):
 class StageLatency(BaseModel):
     """Milliseconds spent in each stage on the server."""
 
-    decode: Milliseconds
-    detect: Milliseconds
-    preprocess: Milliseconds
-    queue: Milliseconds = Field(description="waiting for a thread")
-    inference: Milliseconds
-    total: Milliseconds = Field(description="from the complete upload to the answer")
+    decode: float
+    detect: float
+    preprocess: float
+    queue: float = Field(description="waiting for a thread")
+    inference: float
+    total: float = Field(description="from the complete upload to the answer")
 
 
 class PredictAnswer(BaseModel):
@@ -83,8 +82,8 @@ class ArtifactAnswer(BaseModel):
     emotion: str
     confidence: Probability
     probabilities: dict[str, Probability]
-    latency_ms: Milliseconds = Field(description="of the network alone: median over the repeats")
-    latency_spread_ms: tuple[Milliseconds, Milliseconds] = Field(
+    latency_ms: float = Field(description="of the network alone: median over the repeats")
+    latency_spread_ms: tuple[float, float] = Field(
         description="10th and 90th percentile over the repeats"
     )
     bytes: int
@@ -107,11 +106,11 @@ class ModelAgreement(BaseModel):
 class CompareLatency(BaseModel):
     """Milliseconds spent in each stage on the server; inference is each artifact's own."""
 
-    decode: Milliseconds
-    detect: Milliseconds
-    preprocess: Milliseconds
-    queue: Milliseconds
-    total: Milliseconds
+    decode: float
+    detect: float
+    preprocess: float
+    queue: float
+    total: float
 
 
 class LeftOut(BaseModel):

@@ -117,16 +117,11 @@ async def _read_image(headers: Headers, body: Body) -> bytes:
 ImageBytes = Annotated[bytes, Depends(read_image)]
 
 
-async def _disconnected(request: Request) -> Callable[[], Awaitable[None]]:
-    async def disconnected() -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
+async def disconnected(request: Request) -> None:
+    """Wait until the client of a request that was read is gone."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
-    return disconnected
-
-
-DisconnectedDep = Annotated[Callable[[], Awaitable[None]], Depends(_disconnected)]
-"""Waits until the client of a request that was read is gone."""
 
 REQUEST_BODY = {
     "required": True,

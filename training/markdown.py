@@ -15,7 +15,8 @@ expected calibration error over 15 bins. "The study" is the publication this pro
 its figures come from one random split over images.
 """
 _HONEST = """Each is predicted once, by artifacts that saw no picture of its subject: not in
-training, not in choosing the epoch, not in calibration.
+training, not in choosing the epoch, not in calibration. Recipes were compared on these folds, which
+flatters the one that was kept a little.
 """
 _LEAKS = """The artifacts saw other frames of the same sequences in training: the figures show what
 the study's protocol rewards, not how well a new face is recognised.

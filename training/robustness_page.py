@@ -39,10 +39,10 @@ def write_rows(path: Path, rows: Sequence[RobustnessRow]) -> None:
     path.write_text(text.getvalue())
 
 
-def write_page(numbers: Path) -> Path:
-    """Lay out what ``write_rows`` wrote: a condition a line, a precision a column."""
-    with numbers.open(newline="") as file:
-        rows = [
+def read_rows(path: Path) -> list[RobustnessRow]:
+    """Read what ``write_rows`` wrote."""
+    with path.open(newline="") as file:
+        return [
             RobustnessRow(
                 model=record["model"],
                 precision=record["precision"],
@@ -54,9 +54,27 @@ def write_page(numbers: Path) -> Path:
             )
             for record in csv.DictReader(file)
         ]
+
+
+def write_page(numbers: Path) -> Path:
+    """Lay out what ``write_rows`` wrote: a condition a line, a precision a column."""
     page = numbers.with_suffix(".md")
-    page.write_text(_markdown(rows))
+    page.write_text(_markdown(read_rows(numbers)))
     return page
+
+
+def split_canvases(
+    rows: Sequence[RobustnessRow], precision: str
+) -> tuple[RobustnessRow, list[RobustnessRow]]:
+    """Return what an artifact did on the bare frames, and on each canvas."""
+    mine = [row for row in rows if row.precision == precision]
+    bare = next(row for row in mine if row.group == BARE.group)
+    return bare, [row for row in mine if row.group == "canvas"]
+
+
+def pooled(rows: Sequence[RobustnessRow]) -> float:
+    """Accuracy over all of several conditions' pictures, 0..1."""
+    return sum(row.correct for row in rows) / sum(row.images for row in rows)
 
 
 def _markdown(rows: Sequence[RobustnessRow]) -> str:
@@ -82,10 +100,9 @@ changes are made to such a picture.
 
 
 def _canvas_line(rows: Sequence[RobustnessRow], precision: str) -> str:
-    bare = next(r for r in rows if r.precision == precision and r.group == BARE.group)
-    canvas = [r for r in rows if r.precision == precision and r.group == "canvas"]
-    pooled = sum(r.correct for r in canvas) / sum(r.images for r in canvas)
+    bare, canvases = split_canvases(rows, precision)
+    together = pooled(canvases)
     return (
-        f"- {precision}: {pooled:.1%} over all canvases, {bare.accuracy:.1%} on the bare frames "
-        f"({100 * (pooled - bare.accuracy):+.1f} points)"
+        f"- {precision}: {together:.1%} over all canvases, {bare.accuracy:.1%} on the bare frames "
+        f"({100 * (together - bare.accuracy):+.1f} points)"
     )

@@ -24,13 +24,18 @@ LOADS = (0.5, 0.8)
 RUNTIMES = ("onnxruntime>=1.20,<2", "openvino>=2025", "tf2onnx", "tensorflow>=2.20,<2.22")
 
 
-def one_round(host: Host, most: float | None, seconds: float) -> Round:
-    """Start a host, measure it, stop it; ``most`` is this service's saturation, once known."""
+def saturation(host: Host, seconds: float) -> float:
+    """Start a host, find how many requests a second it answers, stop it."""
+    with hosted(host) as running:
+        return asyncio.run(saturate(running, seconds))
+
+
+def one_round(host: Host, most: float, seconds: float) -> Round:
+    """Start a host, measure it, stop it; ``most`` is what the offered loads are shares of."""
     with hosted(host) as running:
         rate = asyncio.run(saturate(running, seconds))
         offered = {
-            share: asyncio.run(latencies(running, share, share * (most or rate), seconds))
-            for share in LOADS
+            share: asyncio.run(latencies(running, share, share * most, seconds)) for share in LOADS
         }
         return Round(host.name, running.seconds_to_ready, rate, running.megabytes(), offered)
 
@@ -77,18 +82,19 @@ def main() -> int:
         out = ("--out", options.out.with_name("networks.json")) if options.out else ()
         python = made("runtimes", RUNTIMES) / "python"
         subprocess.run([python, "-m", "benchmarks.peers.networks", *out], cwd=ROOT, check=True)
-    most: float | None = None
+    # Of this service: what one round alone finds was a fifth off.
+    most = median(saturation(hosts[0], options.seconds) for _ in range(options.rounds))
     done: dict[str, list[Round]] = {host.name: [] for host in hosts}
     for _ in range(options.rounds):
-        for host in hosts:  # this service first
+        for host in hosts:
             done[host.name].append(one_round(host, most, options.seconds))
-            most = most or done[host.name][-1].requests_per_second
             print(asdict(done[host.name][-1]), flush=True)
     rows = [summary(rounds) for rounds in done.values()]
     print(table(rows))
     if options.out:
         write_report(
             options.out,
+            saturation_per_second=most,
             hosts=rows,
             rounds=[asdict(r) for rounds in done.values() for r in rounds],
         )

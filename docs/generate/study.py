@@ -4,6 +4,7 @@ from functools import cache
 
 import numpy as np
 
+from docs.generate.camera import robustness
 from docs.generate.hard import never_right
 from docs.generate.layer import Layer, first_convolution
 from docs.generate.parts import parts
@@ -197,6 +198,7 @@ BLOCKS = {
     "sizes": sizes,
     "contents": contents,
     "per class": per_class,
+    "robustness": robustness,
     "together": together,
     "never right": never_right,
     "tried": tried,

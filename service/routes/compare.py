@@ -1,6 +1,7 @@
 """POST /compare: one image, several artifacts side by side."""
 
 import time
+from functools import partial
 from typing import Annotated
 
 from asgi_correlation_id import correlation_id
@@ -17,7 +18,7 @@ from service.routes.predict import IMAGE_ERRORS
 from service.runtime import RuntimeDep
 from service.schemas import CompareAnswer
 from service.shedding import SheddingRoute
-from service.upload import REQUEST_BODY, DisconnectedDep, ImageBytes
+from service.upload import REQUEST_BODY, ImageBytes, disconnected
 
 _FOR_REPEATS = 0.6  # of the deadline: the machine may become busier meanwhile
 
@@ -53,7 +54,6 @@ async def compare(
     image: ImageBytes,
     runtime: RuntimeDep,
     request: Request,
-    gone: DisconnectedDep,
 ) -> CompareAnswer:
     """Show one face to every chosen artifact; it is decoded, found and cropped once.
 
@@ -79,7 +79,7 @@ async def compare(
             # One repeat is a glance; more are a measurement, in which none disturbs another.
             share=runtime.engine.share if query.repeats == 1 else in_turn,
         ),
-        gone,
+        partial(disconnected, request),
     )
     runtime.metrics.comparison(comparison, timing)
     return CompareAnswer.of(comparison, timing, correlation_id.get())

@@ -1,5 +1,6 @@
 """POST /explain: what one artifact looks at in one face."""
 
+from functools import partial
 from typing import Annotated
 
 from asgi_correlation_id import correlation_id
@@ -15,7 +16,7 @@ from service.queries import ArtifactQuery, FaceQuery
 from service.routes.predict import IMAGE_ERRORS
 from service.runtime import RuntimeDep
 from service.shedding import SheddingRoute
-from service.upload import REQUEST_BODY, DisconnectedDep, ImageBytes
+from service.upload import REQUEST_BODY, ImageBytes, disconnected
 
 router = APIRouter(tags=["emotions"], route_class=SheddingRoute)
 
@@ -38,7 +39,6 @@ async def explain(
     image: ImageBytes,
     runtime: RuntimeDep,
     request: Request,
-    gone: DisconnectedDep,
 ) -> ExplainAnswer:
     """Show the face before and after CLAHE, and where hiding it changes the artifact's answer.
 
@@ -59,7 +59,7 @@ async def explain(
             detector=query.detector,
             check=check,
         ),
-        gone,
+        partial(disconnected, request),
     )
     said = explained.prediction
     runtime.metrics.inferred(

@@ -1,5 +1,6 @@
 """POST /predict: one image, one artifact."""
 
+from functools import partial
 from typing import Annotated
 
 from asgi_correlation_id import correlation_id
@@ -20,10 +21,10 @@ from service.upload import (
     REQUEST_BODY,
     BadUploadError,
     BodyTooLargeError,
-    DisconnectedDep,
     ImageBytes,
     UnsupportedBodyError,
     UploadTimeoutError,
+    disconnected,
 )
 
 router = APIRouter(tags=["emotions"], route_class=SheddingRoute)
@@ -66,7 +67,6 @@ async def predict(
     image: ImageBytes,
     runtime: RuntimeDep,
     request: Request,
-    gone: DisconnectedDep,
     after: BackgroundTasks,
 ) -> PredictAnswer:
     """Tell which emotions the faces of an image show.
@@ -85,8 +85,9 @@ async def predict(
             detector=query.detector,
             check=check,
         ),
-        gone,
+        partial(disconnected, request),
     )
     runtime.metrics.prediction(prediction, timing)
-    after.add_task(runtime.offer, [Answered.of(prediction)])
+    if runtime.shadow:
+        after.add_task(runtime.offer, [Answered.of(prediction)])
     return PredictAnswer.of(prediction, timing, correlation_id.get())

@@ -15,7 +15,7 @@ from service.oip.model import describe, find, load
 from service.routes.health import readyz
 from service.runtime import RuntimeDep
 from service.shedding import SheddingRoute
-from service.upload import DisconnectedDep, read_body
+from service.upload import disconnected, read_body
 
 _ERRORS = {
     400: "Not a request of the protocol, or an image that cannot be read.",
@@ -103,7 +103,6 @@ async def infer(
     version: VersionDep,
     runtime: RuntimeDep,
     request: Request,
-    gone: DisconnectedDep,
     after: BackgroundTasks,
 ) -> Response:
     """Answer for images (input `image`) or ready tensors (input `pixels`).
@@ -119,9 +118,10 @@ async def infer(
         inferred = answer(classifier, model, version, read, runtime.settings.max_batch, check)
         return inferred, compose(inferred.response, inferred.outputs)
 
-    (inferred, message), timing = await runtime.compute(work, gone)
+    (inferred, message), timing = await runtime.compute(work, partial(disconnected, request))
     runtime.metrics.inferred(inferred.artifact, inferred.milliseconds, inferred.faces, timing)
-    after.add_task(runtime.offer, inferred.answers)
+    if runtime.shadow:
+        after.add_task(runtime.offer, inferred.answers)
     if message.json_length is None:
         return Response(message.body, media_type="application/json")
     return Response(
