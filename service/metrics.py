@@ -7,14 +7,12 @@ Prometheus sees no increase.
 import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
 from typing import Literal, get_args
 
 from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
-    Histogram,
     generate_latest,
     multiprocess,
 )
@@ -24,20 +22,13 @@ from emotion.results import Comparison, Prediction
 from service.connection_metrics import ConnectionMetrics
 from service.dead_workers import forget_dead_workers
 from service.engine import Timing
+from service.series import CachedCounter, CachedHistogram
 from service.shadow_metrics import ShadowMetrics
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _CONFIDENCES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1)
 Reloaded = Literal["switched", "unchanged", "refused"]
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "gRPC"})
-
-
-class _Counter(Counter):
-    labels = cache(Counter.labels)  # of closed sets; looking them up takes half of an increment
-
-
-class _Histogram(Histogram):
-    labels = cache(Histogram.labels)
 
 
 class Metrics:
@@ -50,19 +41,19 @@ class Metrics:
     def __init__(self, problems: Iterable[str] = ()) -> None:
         """Start at 0; ``problems`` are the names of those that can be foreseen."""
         self._registry = registry = CollectorRegistry()
-        self._requests = _Counter(
+        self._requests = CachedCounter(
             "emotion_requests",
             "Requests answered.",
             ("method", "route", "status"),
             registry=registry,
         )
-        self._artifact_requests = _Counter(
+        self._artifact_requests = CachedCounter(
             "emotion_artifact_requests",
             "Those of them that asked an artifact of the store, once for each that they asked.",
             ("route", "model", "precision", "status"),
             registry=registry,
         )
-        self._request_seconds = _Histogram(
+        self._request_seconds = CachedHistogram(
             "emotion_request_seconds",
             "From the first byte in to the last byte out.",
             ("route",),
@@ -74,21 +65,21 @@ class Metrics:
         )
         for name in problems:
             self._problems.labels(name)
-        self._stage_seconds = _Histogram(
+        self._stage_seconds = CachedHistogram(
             "emotion_stage_seconds",
             "Time of each stage of a prediction.",
             ("stage",),
             buckets=_SECONDS,
             registry=registry,
         )
-        self._inference_seconds = _Histogram(
+        self._inference_seconds = CachedHistogram(
             "emotion_inference_seconds",
             "Time of a request's faces in one artifact.",
             ("model", "precision"),
             buckets=_SECONDS,
             registry=registry,
         )
-        self._emotions = _Counter(
+        self._emotions = CachedCounter(
             "emotion_faces",
             "Faces classified, by the emotion found: watch it for drift.",
             ("model", "precision", "emotion"),
@@ -112,7 +103,7 @@ class Metrics:
             registry=registry,
             multiprocess_mode="livesum",
         )
-        self._confidence = _Histogram(
+        self._confidence = CachedHistogram(
             "emotion_confidence",
             "Probability of the emotion found: watch it for drift.",
             ("model", "precision"),
