@@ -44,6 +44,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.flow = _Flow(self)
+        self._answers = _Joined(transport, self.loop)
         transport.set_write_buffer_limits(0)  # to be told of whatever is not taken
         most = self.app_state["most_connections"]()
         self._network = network_of(self.client[0]) if self.client else ""
@@ -115,8 +116,13 @@ class BoundedProtocol(HttpToolsProtocol):
     def _should_upgrade(self) -> bool:
         return True  # to uvicorn, a head with an offer is none: it comes again without
 
+    def on_response_complete(self) -> None:
+        self._answers.flush()
+        super().on_response_complete()
+
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answered = cycle
+        cycle.transport = self._answers
         super()._start_asgi_task(cycle, app)
 
     def _idle(self) -> bool:
@@ -185,6 +191,37 @@ class _Parser(httptools.HttpRequestParser):
                 data = self._protocol.head_without_offer() + data[offer.args[0] :]
                 self._protocol.parser = after = _Parser(self._protocol)
                 feed = super(_Parser, after).feed_data
+
+
+class _Joined(asyncio.Transport):
+    """Writes what is given at once in one go: the head and body of an answer come apart.
+
+    It saves a system call, and the client may wake up once.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        self._transport = transport
+        self._loop = loop
+        self._parts: list[bytes] = []
+
+    def write(self, data: bytes) -> None:  # type: ignore[override]
+        if not self._parts:
+            self._loop.call_soon(self.flush)
+        self._parts.append(data)
+
+    def flush(self) -> None:
+        """Write now."""
+        parts, self._parts = self._parts, []
+        if parts and not self._transport.is_closing():
+            self._transport.write(b"".join(parts))
+
+    def close(self) -> None:
+        self.flush()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
 
 
 class _Flow(FlowControl):

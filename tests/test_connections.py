@@ -69,6 +69,15 @@ def test_a_pipelined_request_in_two_pieces_is_answered(server: Server) -> None:
     assert answer.endswith(b'{"status":"alive"}')
 
 
+def test_an_answer_comes_in_one_piece(server: Server) -> None:
+    with socket.create_connection(address_of(server)) as connection:
+        for method in (b"GET", b"HEAD", b"GET"):
+            connection.sendall(method + b" /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+            head, _, body = connection.recv(65536).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200")
+            assert (b'"' in body) == (method == b"GET")
+
+
 def test_endless_trailers_are_cut_off(server: Server) -> None:
     head = b"GET /livez HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
     before = server.resident_bytes
