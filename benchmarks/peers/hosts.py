@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 
 from benchmarks.bench import PHOTO
-from benchmarks.server import ROOT, free_port
+from benchmarks.server import ROOT, free_port, status_of
 
 ENVIRONMENTS = ROOT / "build" / "peers"
 START_SECONDS = 120
@@ -148,7 +148,7 @@ def hosted(host: Host) -> Iterator[Running]:
 
 def _answers(running: Running) -> bool:
     with suppress(httpx.TransportError):
-        if httpx.get(running.url + running.host.health).status_code == httpx.codes.OK:
+        if status_of(running.url + running.host.health) == httpx.codes.OK:
             posted = httpx.post(running.url + running.host.path, **running.request(), timeout=60)
             return posted.status_code == httpx.codes.OK
     return False
