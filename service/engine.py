@@ -52,7 +52,7 @@ def at_once(cores: int) -> int:
 class Engine:
     """A thread per core, where there are several one more, and a bounded queue before them.
 
-    OpenCV, Pillow and LiteRT release Python's lock while they compute, so threads really run
+    Decoders, OpenCV and LiteRT release Python's lock while they compute, so threads really run
     in parallel, and share one copy of every model. The further thread computes while another
     waits for that lock: 6 % more requests at saturation, on two cores.
     """

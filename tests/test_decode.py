@@ -230,6 +230,29 @@ def test_random_bytes_are_refused(data: bytes) -> None:
         decode(data)
 
 
+@pytest.mark.parametrize("picture", [RGB[:48, :40], RGB[:48, :40, 0]])
+@settings(max_examples=100, deadline=None)
+@given(
+    options=st.fixed_dictionaries(
+        {"subsampling": st.integers(0, 2), "progressive": st.booleans(), "quality": st.just(60)}
+    ),
+    damage=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=3),
+)
+def test_a_jpeg_has_pillows_pixels_damaged_or_not(
+    picture: np.ndarray, options: dict[str, int], damage: list[tuple[float, int]]
+) -> None:
+    content = bytearray(encode(picture, "JPEG", **options))
+    for place, value in damage:
+        content[int(place * len(content))] = value
+    try:
+        pixels = decode(bytes(content), DecodeLimits(max_pixels=1_000_000))
+    except EmotionError:
+        return
+    with Image.open(io.BytesIO(content)) as image:
+        expected = np.asarray(image.convert("RGB"))[..., ::-1]
+    assert np.array_equal(pixels, expected)
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP"])
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())

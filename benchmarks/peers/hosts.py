@@ -27,6 +27,7 @@ LIBRARY = (  # what `emotion` needs, for the peers' own needs contradict the ser
     "opencv-python-headless>=4.10,<5",
     "pillow>=11.3,<14",
     "pydantic>=2.10,<3",
+    "simplejpeg>=1.8,<2",
 )
 
 
@@ -97,14 +98,15 @@ def environment(host: Host) -> Path:
 
 
 def made(name: str, requirements: Sequence[str]) -> Path:
-    """Return the programs of an environment under ``build/peers``, which is made once."""
+    """Return the programs of an environment under ``build/peers``, made where it is not."""
     folder = ENVIRONMENTS / name
-    if not (folder / "ready").exists():
+    ready, wanted = folder / "ready", "\n".join([*LIBRARY, *requirements])
+    if not ready.exists() or ready.read_text() != wanted:
         print(f"setting up {name}", flush=True)
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
         install = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
         subprocess.run([*install, *LIBRARY, *requirements], check=True)
-        (folder / "ready").touch()
+        ready.write_text(wanted)
     return folder / "bin"
 
 
