@@ -156,16 +156,14 @@ def saturation(server: Server, in_process_ms: float, seconds: float) -> list[Fig
         Figure(f"{clients} clients, requests/s", rate)
         for clients, rate in zip(CLIENTS, rates, strict=True)
     ]
-    after_peak = rates[rates.index(max(rates)) :]
+    after_peak = rates[int(np.argmax(rates)) :]
     return [
         *curve,
         Figure("throughput / (cores / in-process time)", max(rates) / capacity, at_least=0.85),
         # What cores that share caches, memory and power leave of it, with no service at all.
         Figure("one library process a core / (cores / in-process time)", ceiling / capacity),
         Figure(
-            "least throughput after the peak / peak",
-            min(after_peak) / max(rates),
-            at_least=0.9,
+            "least throughput after the peak / peak", min(after_peak) / max(rates), at_least=0.9
         ),
     ]
 

@@ -32,14 +32,15 @@ def test_a_run_goes_on_from_what_was_last_written(tmp_path: Path) -> None:
     from training.checkpoint import Checkpoint, OtherRunError
 
     model, average = followed(steps=1)
-    checkpoint = Checkpoint(tmp_path, "this")
+    checkpoint = Checkpoint(tmp_path, "this", "abc")
     epoch(checkpoint, model, average, last=False)
     epoch(checkpoint, model, average, last=False)  # half a minute has not passed
-    assert Checkpoint(tmp_path, "this").progress.epoch == 1
+    assert Checkpoint(tmp_path, "this", "abc").progress.epoch == 1
+    (tmp_path / "3.npz").write_bytes(b"what a killed save has left")
     epoch(checkpoint, model, average, last=True)
     assert {path.name for path in tmp_path.iterdir()} == {"progress.json", "3.keras", "3.npz"}
 
-    again = Checkpoint(tmp_path, "this")
+    again = Checkpoint(tmp_path, "this", "abc")
     assert again.progress == checkpoint.progress
     assert (again.progress.epoch, again.progress.best_epoch) == (3, 1)
     assert {float(w.max()) for w in again.best} == {1.0}
@@ -49,7 +50,7 @@ def test_a_run_goes_on_from_what_was_last_written(tmp_path: Path) -> None:
         assert np.array_equal(before, after)
 
     with pytest.raises(OtherRunError, match=f"{tmp_path} holds a run with another recipe"):
-        Checkpoint(tmp_path, "another")
+        Checkpoint(tmp_path, "another", "abc")
     (tmp_path / "3.npz").unlink()
     with pytest.raises(OtherRunError, match="delete it to start anew"):
-        Checkpoint(tmp_path, "this")
+        Checkpoint(tmp_path, "this", "abc")

@@ -12,7 +12,6 @@ import numpy as np
 from emotion.errors import EmotionError
 from training.average import WeightAverage
 from training.files import replace_file
-from training.provenance import git_commit
 from training.recipe import Recipe
 
 # An epoch of CK+ takes an accelerator less than writing a ResNet50 and its optimizer does.
@@ -56,13 +55,14 @@ class Progress:
 class Checkpoint:
     """A run's progress and its best weights; a kill takes both back to what was last written."""
 
-    def __init__(self, folder: Path, run: str) -> None:
+    def __init__(self, folder: Path, run: str, git_commit: str) -> None:
         """Take up the run that ``folder`` holds, or begin one.
 
         Args:
             folder: receives ``progress.json``, and beside it the model and the weights of the
                 epoch that it names.
             run: fingerprint of what the run does.
+            git_commit: of the code, noted of a run that begins.
 
         Raises:
             OtherRunError: the folder holds another run.
@@ -71,7 +71,7 @@ class Checkpoint:
         self._folder = folder
         self._due = 0.0  # at once: a folder that cannot be written shows in the first epoch
         self.best: list[Any] = []  # weights, as ``set_weights`` takes them
-        self.progress = Progress(run, git_commit())
+        self.progress = Progress(run, git_commit)
         path = folder / _PROGRESS
         if not path.is_file():
             return
@@ -99,15 +99,15 @@ class Checkpoint:
         """Write everything where half a minute has passed or this is the ``last`` epoch."""
         if not last and time.monotonic() < self._due:
             return
-        before = [path for path in self._folder.iterdir() if path.suffix in (".keras", ".npz")]
         model.save(self._model)
         arrays = {"best": self.best, "average": average.values}
         named = {f"{of}{i:04}": a for of, group in arrays.items() for i, a in enumerate(group)}
         np.savez(self._weights, **named)
         progress = json.dumps(asdict(self.progress), indent=1)
         replace_file(self._folder / _PROGRESS, progress.encode())
-        for path in before:
-            path.unlink()
+        for path in self._folder.iterdir():  # a killed save may have left this epoch's, too
+            if path.suffix in (".keras", ".npz") and path not in (self._model, self._weights):
+                path.unlink()
         self._due = time.monotonic() + EVERY_SECONDS
 
     @property

@@ -55,11 +55,12 @@ def crossval(
         _check_recipe(recipe, fingerprint_of(dataset, beside), place)
     for fold, place in places.items():
         done = _done(recipe.model, place)
-        if not done.issuperset(precisions):
+        finished = done.issuperset(precisions)
+        if not finished:
             # Those done before as well: all answers of a fold are of one training.
             wanted = [p for p in PRECISIONS if p in done.union(precisions)]
             _run_fold(recipe, protocol, dataset, fold, place, beside, teachers, wanted)
-            _delete_intermediate(recipe.model, place, keep_weights)
+        _delete_intermediate(recipe.model, place, keep_weights or finished)
         _report(recipe.model, fold, places)
 
 

@@ -204,6 +204,11 @@ def fingerprint_of(dataset: FaceDataset, beside: FaceDataset | None) -> str:
     return dataset.fingerprint + (f"+{beside.fingerprint}" if beside else "")
 
 
+def is_of(fingerprint: str, dataset: FaceDataset) -> bool:
+    """Whether a run had these data, whatever it had beside them (see fingerprint_of)."""
+    return fingerprint.partition("+")[0] == dataset.fingerprint
+
+
 def fetch_ckplus() -> Path:
     """Download CK+ from Kaggle and return its folder; raises DatasetError without internet."""
     import kagglehub

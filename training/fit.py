@@ -18,13 +18,14 @@ from tqdm import tqdm
 from emotion.arrays import Floats, Pixels
 from emotion.errors import EmotionError
 from emotion.preprocess import face_tensors
+from emotion.records import TrainingRun
 from training.average import WeightAverage
 from training.batches import Batches
 from training.checkpoint import Checkpoint, Progress
-from training.datasets import FaceDataset, fingerprint_of
+from training.datasets import FaceDataset
 from training.fake_quantize import fake_quantized
 from training.folded import unfold
-from training.network import build_classifier, is_folded, recorded
+from training.network import build_classifier, is_folded
 from training.recipe import Recipe
 from training.splits import Indices
 
@@ -41,6 +42,7 @@ class DivergedError(EmotionError):
 
 def fit(
     recipe: Recipe,
+    run: TrainingRun,
     dataset: FaceDataset,
     train: Indices,
     validation: Indices,
@@ -53,6 +55,7 @@ def fit(
 
     Args:
         recipe: what to do.
+        run: its description, by which a checkpoint is known again.
         dataset: faces and labels.
         train: indices to learn from; classes are weighted as the recipe says.
         validation: indices that choose the epoch; no subject of ``train`` among them. Where there
@@ -69,7 +72,7 @@ def fit(
         WeightsError: see build_classifier.
     """
     keras.utils.set_random_seed(recipe.seed)
-    checkpoint = Checkpoint(folder, _fingerprint(recipe, dataset, train, beside, teacher))
+    checkpoint = Checkpoint(folder, _fingerprint(run, train, teacher), run.git_commit)
     progress = checkpoint.progress
     if progress.epoch:
         model, average = checkpoint.resume(recipe.weight_average)
@@ -170,14 +173,8 @@ def _validate(
         checkpoint.note_best(model)
 
 
-def _fingerprint(
-    recipe: Recipe,
-    dataset: FaceDataset,
-    train: Indices,
-    beside: FaceDataset | None,
-    teacher: keras.Model | None,
-) -> str:
-    done = (recorded(recipe).model_dump_json(), fingerprint_of(dataset, beside), train.tolist())
+def _fingerprint(run: TrainingRun, train: Indices, teacher: keras.Model | None) -> str:
+    done = (run.model_dump_json(exclude={"git_commit"}), train.tolist())
     digest = hashlib.sha256(str(done).encode())
     for weight in teacher.get_weights() if teacher else ():
         digest.update(weight.tobytes())

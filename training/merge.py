@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from emotion.labels import EMOTIONS
-from training.datasets import FaceDataset
+from training.datasets import FaceDataset, is_of
 from training.merged import MergedRecipe, note_recipes, of_folds, of_trial
 from training.predictions import (
     PredictionRow,
@@ -71,15 +71,10 @@ def _from_trials(
 ) -> Found:
     trials = kept_trials(title, models, protocol, reports)
     for trial in trials:
-        if trial.data_fingerprint and not _is_of(trial.data_fingerprint, dataset):
+        if trial.data_fingerprint and not is_of(trial.data_fingerprint, dataset):
             raise PredictionsError(f"'{title}' has folds of {trial.model} on other data.")
     rows = [row for trial in trials for row in read_predictions(reports / trial.predictions)]
     return rows, {trial.model: of_trial(trial) for trial in trials}
-
-
-def _is_of(fingerprint: str, dataset: FaceDataset) -> bool:
-    """Whether a run had these data, whatever it had beside them (see fingerprint_of)."""
-    return fingerprint.partition("+")[0] == dataset.fingerprint
 
 
 def _from_workspace(
@@ -114,7 +109,7 @@ def _checked(
         )
     logs = [TrainedModel.model_validate_json(place.log(model).read_text()) for place in places]
     for fold, log in enumerate(logs):
-        if _learnt(log) != _learnt(logs[0]) or not _is_of(log.run.data_fingerprint, dataset):
+        if _learnt(log) != _learnt(logs[0]) or not is_of(log.run.data_fingerprint, dataset):
             raise PredictionsError(
                 f"{places[fold].folder(model)} was trained with another recipe than fold 0, or on "
                 "other data: delete it and run that fold again."

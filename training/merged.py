@@ -1,6 +1,6 @@
 """Which recipe the merged answers of a protocol come from: beside them, in the store's reports."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 from training.files import replace_file
 from training.protocols import Protocol
 from training.recipe import Recipe
-from training.trials import Trial
+from training.trials import Trial, joined
 from training.workspace import TrainedModel
 
 
@@ -32,14 +32,13 @@ class MergedRecipe(BaseModel):
 _RECIPES = TypeAdapter(dict[str, MergedRecipe])
 
 
-def of_folds(logs: Iterable[TrainedModel]) -> MergedRecipe:
+def of_folds(logs: Sequence[TrainedModel]) -> MergedRecipe:
     """Describe folds that are known to be of one recipe."""
-    logs = list(logs)
     return MergedRecipe(
         recipe=logs[0].run.recipe,
         data_fingerprint=logs[0].run.data_fingerprint,
-        git_commit=_joined(log.run.git_commit for log in logs),
-        machine=_joined(log.machine for log in logs),
+        git_commit=joined(log.run.git_commit for log in logs),
+        machine=joined(log.machine for log in logs),
     )
 
 
@@ -58,7 +57,3 @@ def note_recipes(reports: Path, protocol: Protocol, recipes: dict[str, MergedRec
     """Write recipes beside those of other models."""
     noted = dict(sorted((read_recipes(reports, protocol) | recipes).items()))
     replace_file(reports / protocol.recipes, _RECIPES.dump_json(noted, indent=1) + b"\n")
-
-
-def _joined(texts: Iterable[str]) -> str:
-    return "; ".join(dict.fromkeys(texts))

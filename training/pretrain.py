@@ -12,7 +12,14 @@ from training.fit import fit
 from training.network import save_classifier
 from training.recipe import Recipe
 from training.stages import course_of, run_of
-from training.web import FER2013_NAMES, FERPLUS_CLASSES, load_fer2013, load_ferplus
+from training.web import (
+    FER2013,
+    FER2013_NAMES,
+    FERPLUS,
+    FERPLUS_CLASSES,
+    load_fer2013,
+    load_ferplus,
+)
 from training.workspace import PretrainedBase, Workspace
 
 
@@ -32,13 +39,13 @@ def fer2013(source: Path) -> WebFaces:
     test = load_fer2013(source, "test")
     private = np.char.find(test.names, "PrivateTest") >= 0
     learn = load_fer2013(source, "train")
-    return WebFaces("fer2013", FER2013_NAMES, learn, test.part(~private), test.part(private))
+    return WebFaces(FER2013, FER2013_NAMES, learn, test.part(~private), test.part(private))
 
 
 def ferplus(source: Path) -> WebFaces:
     """Read FER+'s three parts; raises DatasetError."""
     learn, choose, measure = (load_ferplus(source, part) for part in ("Train", "Valid", "Test"))
-    return WebFaces("ferplus", FERPLUS_CLASSES, learn, choose, measure)
+    return WebFaces(FERPLUS, FERPLUS_CLASSES, learn, choose, measure)
 
 
 def pretrain(recipe: Recipe, faces: WebFaces, workspace: Workspace) -> PretrainedBase:
@@ -56,7 +63,7 @@ def pretrain(recipe: Recipe, faces: WebFaces, workspace: Workspace) -> Pretraine
     learn, choose = np.split(np.arange(len(both)), [len(faces.learn)])
     run = run_of(recipe, both)
     folder = workspace.folder(recipe.model) / faces.name
-    model, progress = fit(recipe, both, learn, choose, folder, faces.classes)
+    model, progress = fit(recipe, run, both, learn, choose, folder, faces.classes)
     tensors = face_tensors(faces.measure.faces, recipe.input_size)
     answers = model.predict(tensors, verbose=0).argmax(axis=1)
     accuracy = float((answers == faces.measure.labels).mean())

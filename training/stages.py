@@ -50,7 +50,7 @@ def train_on(
     def learn(
         train: Indices, validation: Indices, checkpoint: Path
     ) -> tuple[keras.Model, Progress]:
-        return fit(recipe, dataset, train, validation, checkpoint, EMOTIONS, beside, teacher)
+        return fit(recipe, run, dataset, train, validation, checkpoint, EMOTIONS, beside, teacher)
 
     model, progress = learn(split.train, split.validation, folder / "checkpoint")
     held_out = face_tensors(dataset.faces[split.validation], recipe.input_size)

@@ -4,7 +4,7 @@ import keras
 
 from emotion.errors import EmotionError
 from emotion.records import TrainingRun
-from training.datasets import FaceDataset
+from training.datasets import FaceDataset, is_of
 from training.network import build_classifier
 from training.recipe import Recipe
 from training.workspace import TrainedModel, Workspace
@@ -52,7 +52,7 @@ def _run(name: str, workspace: Workspace) -> TrainingRun:
 
 def _load(name: str, workspace: Workspace, dataset: FaceDataset) -> keras.Model:
     run = _run(name, workspace)
-    if run.data_fingerprint.partition("+")[0] != dataset.fingerprint:
+    if not is_of(run.data_fingerprint, dataset):
         raise TeacherError(f"The {name} of {workspace.root} was trained on other faces.")
     own = Recipe.model_validate(run.recipe)
     weights = workspace.left(workspace.weights(name), _hint(name))

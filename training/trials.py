@@ -1,7 +1,7 @@
 """What was tried on some folds, kept in the store's reports whether it helped or not."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from training.recipe import Recipe
 from training.workspace import TrainedModel, Workspace
 
 FILE = "trials.json"
-_JOINT = "; "  # between machines
+_JOINT = "; "  # between machines, or commits
 
 
 class TriedFold(BaseModel):
@@ -91,9 +91,14 @@ class Trial(BaseModel):
                 f"'{self.title}' has folds of {self.model} with another recipe or other data: give "
                 "another --title."
             )
-        machines = dict.fromkeys((*before.machine.split(_JOINT), self.machine))
+        machine = joined((*before.machine.split(_JOINT), self.machine))
         folds = dict(sorted((before.folds | self.folds).items()))
-        return self.model_copy(update={"machine": _JOINT.join(machines), "folds": folds})
+        return self.model_copy(update={"machine": machine, "folds": folds})
+
+
+def joined(texts: Iterable[str]) -> str:
+    """Name what several folds were made by, each once."""
+    return _JOINT.join(dict.fromkeys(texts))
 
 
 _TRIALS = TypeAdapter(list[Trial])

@@ -20,9 +20,9 @@ from training.datasets import (
     open_source,
 )
 
+WEB = FER2013, FERPLUS = "fer2013", "ferplus"  # what faces from the web are called in files
 FER2013_CLASSES = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 # The same, as CK+ has them.
-WEB = ("fer2013", "ferplus")  # what faces from the web are called in files
 FER2013_NAMES = ("anger", "disgust", "fear", "happy", "neutral", "sadness", "surprise")
 FERPLUS_CLASSES = (*EMOTIONS, "neutral")
 Split = Literal["train", "test"]
