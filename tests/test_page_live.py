@@ -5,7 +5,7 @@ import time
 
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser import Open, refuse
+from tests.browser import SLOW, Open, refuse
 
 
 def numbers(page: Page) -> dict[str, str]:
@@ -22,26 +22,30 @@ def test_a_frame_is_sent_once(open_page: Open) -> None:
     page = open_page("#live")
     with page.expect_response("**/predict?*") as answer:
         start(page)
-    body, sent = answer.value.body(), []
+    body = answer.value.body()
 
     def at_once(route: Route) -> None:
-        sent.append(route.request.post_data_buffer)
         route.fulfill(status=200, content_type="application/json", body=body)
 
     page.route("**/predict?*", at_once)  # a service faster than any camera
-    shown = page.locator("#live-video").evaluate(
+    sent, shown = page.locator("#live-video").evaluate(
         """video => new Promise((resolve) => {
-          let first, since;
-          const count = (now, { presentedFrames }) => {
+          const send = window.fetch;
+          let sent = 0;
+          window.fetch = (...request) => {
+            sent += 1;
+            return send(...request);
+          };
+          let first;
+          const count = (_, { presentedFrames }) => {
             first ??= presentedFrames;
-            since ??= now;
-            if (now - since > 2000) resolve(presentedFrames - first);
+            if (presentedFrames - first > 60) resolve([sent, presentedFrames - first]);
             else video.requestVideoFrameCallback(count);
           };
           video.requestVideoFrameCallback(count);
         })"""
     )
-    assert 5 < len(sent) <= shown + 3
+    assert 1 < sent <= shown + 3
 
 
 def test_what_is_dropped_is_counted(open_page: Open) -> None:
@@ -86,15 +90,27 @@ def test_what_does_not_pass_by_waiting_stops_and_is_said(open_page: Open) -> Non
     expect(page.get_by_role("button", name="Start the camera")).to_be_enabled()
 
 
+# What the numbers were is kept in the page: a test on a busy machine looks too late for some.
+KEEP_NUMBERS = """() => {
+  const numbers = document.querySelector("#live-numbers");
+  const now = () => Array.from(numbers.querySelectorAll("dd"), (dd) => dd.textContent);
+  window.kept = [];
+  new MutationObserver(() => kept.push(now()))
+    .observe(numbers, { childList: true, subtree: true, characterData: true });
+}"""
+
+
 def test_a_rate_limit_is_waited_for_and_said(open_page: Open) -> None:
     page = open_page("#live", refused=(429,))
     start(page)
+    page.evaluate(KEEP_NUMBERS)
     page.route("**/predict?*", lambda route: refuse(route, status=429, after="3"), times=1)
-    rate = page.locator("#live-numbers dd").first
-    expect(rate).to_have_text("waiting, 3 s")
-    expect(rate).to_have_text("waiting, 1 s")
-    assert not any(c.isdigit() for c in numbers(page)["There and back, ms"])
+    page.wait_for_function("() => kept.some(([rate]) => rate === 'waiting, 1 s')", timeout=SLOW)
     expect(page.locator("#live-boxes .face")).to_contain_text("happy")  # it goes on by itself
+    waits = [row for row in page.evaluate("kept") if row[0].startswith("waiting")]
+    assert list(dict.fromkeys(row[0] for row in waits)) == [f"waiting, {s} s" for s in (3, 2, 1)]
+    there_and_back = list(numbers(page)).index("There and back, ms")
+    assert not any(c.isdigit() for row in waits for c in row[there_and_back])
 
 
 def test_without_artifacts_nothing_starts(open_page: Open) -> None:
