@@ -31,12 +31,15 @@ def prepare(options: Options) -> None:
     from training import steps
 
     pictures: Path | None = options.faces
+    if options.photos and (pictures or options.detect):
+        raise OptionError("--photos is for CK+'s own frames: leave --faces and --detect out.")
     steps.prepare(
         pictures or _ckplus(options),
         _workspace(options),
         options.detect,
         options.data_dir,
         ckplus=pictures is None,
+        photos=options.photos,
     )
 
 
@@ -45,10 +48,10 @@ def pretrain(options: Options) -> None:
     from training import pretrain as stage
 
     recipe = _recipe(options)
-    if recipe.rehearsal or recipe.teacher or recipe.refit != "none":
+    if recipe.rehearsal or recipe.teacher or recipe.refit != "none" or recipe.photographed:
         raise OptionError(
-            "--rehearsal, --teacher and --refit are for the stages after this one: leave them out "
-            "here."
+            "--rehearsal, --teacher, --refit and --photographed are for the stages after this one: "
+            "leave them out here."
         )
     workspace = _workspace(options)
     voted: Path | None = options.ferplus

@@ -16,6 +16,7 @@ from emotion.records import PRECISIONS, Precision
 from training.checkpoint import OtherRunError
 from training.datasets import FaceDataset, fingerprint_of
 from training.network import recorded
+from training.photographed import load_faces
 from training.predictions import by_artifact, read_predictions, write_predictions
 from training.protocols import Protocol
 from training.recipe import Recipe
@@ -49,7 +50,7 @@ def crossval(
     Raises:
         OtherRunError: a fold was already run with another recipe or other data.
     """
-    dataset = FaceDataset.load(workspace.dataset)
+    dataset = load_faces(recipe, workspace)
     places = {fold: workspace.fold(protocol.name, fold) for fold in folds}
     for place in places.values():
         _check_recipe(recipe, fingerprint_of(dataset, beside), place)

@@ -12,7 +12,7 @@ from emotion.labels import EMOTIONS
 from emotion.records import PRECISIONS
 from emotion.store import REPORTS
 from training.conditions import CONDITIONS, Condition
-from training.datasets import DatasetError, load_ckplus, read_pictures
+from training.datasets import DatasetError, is_of, load_ckplus, read_pictures
 from training.robustness_page import RobustnessRow, write_page, write_rows
 from training.splits import SHIPPED_SEED, subject_split
 
@@ -39,8 +39,7 @@ def robustness(model: str, store: Path, ckplus: Path, frames: int | None = None)
     records = [classifier.store.record(model, precision) for precision in PRECISIONS]
     dataset = load_ckplus(ckplus)
     for record in records:
-        learnt = record.training.data_fingerprint.partition("+")[0]  # apart from what lay beside
-        if learnt != dataset.fingerprint:
+        if not is_of(record.training.data_fingerprint, dataset):
             raise DatasetError(
                 f"{ckplus} is not the data that {record.file} was trained on: whether its test "
                 "subjects are unseen cannot be told."
