@@ -156,10 +156,10 @@ def guards(settings: Settings) -> list[Any]:
     """
     schemes = (HTTPBearer(auto_error=False), APIKeyHeader(name=KEY_HEADER, auto_error=False))
     described = [Depends(scheme) for scheme in schemes] if settings.api_keys else []
-    return [Depends(_admitted), *described]
+    return [Depends(admitted), *described]
 
 
-async def _admitted(request: Request) -> None:
+async def admitted(request: Request) -> None:
     """Let a request in before its body is read; ``CountedOut`` counts it out again."""
     clients: Clients = request.app.state.clients
     try:

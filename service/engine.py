@@ -32,6 +32,7 @@ class AbandonedError(EmotionError):
 
 AT_ITS_LIMIT = "The service is at its limit: send the request again later."
 _HOPELESS = 0.8  # of the deadline: what would probably take longer is refused instead
+_WATCH_AFTER = 0.05  # seconds
 _MEMORY = 0.1  # weight of the last piece of work in what one is expected to take
 _helped: ContextVar[list[float]] = ContextVar("helped")  # seconds of other threads, for this work
 
@@ -141,27 +142,26 @@ class Engine:
         loop = asyncio.get_running_loop()
         self._admit(1)
         future = self._pool.submit(copy_context().run, timed)  # its log lines have the request id
+        answer: asyncio.Future[T] = loop.create_future()
         # not by a function that knows the future: both would live until garbage is collected
-        future.add_done_callback(partial(self._release_on, loop))
-        answer = asyncio.wrap_future(future)
-        watcher = asyncio.ensure_future(gone()) if gone else None
-        if watcher:
-            watcher.add_done_callback(lambda _: answer.cancel())
+        future.add_done_callback(partial(self._done, loop, answer))
+        watch = _Watch(gone, answer)
         try:
-            result = await asyncio.wait_for(answer, self._deadline)
+            async with asyncio.timeout(self._deadline):
+                result = await answer
         except TimeoutError as error:
             raise DeadlineError(
                 f"No answer within {self._deadline:g} seconds: ask for less (a smaller picture, "
                 "fewer artifacts, a coarser grid), or send it again later."
             ) from error
         except asyncio.CancelledError:
-            if watcher and watcher.done():
+            if watch.saw:
                 raise AbandonedError("The client is gone.") from None
             raise
         finally:
             over.set()
-            if watcher:
-                watcher.cancel()
+            future.cancel()  # where it had not begun
+            watch.end()
         return result, Timing(waited, _milliseconds_since(submitted))
 
     def share(self, work: Sequence[Callable[[], T]]) -> list[T]:
@@ -220,13 +220,52 @@ class Engine:
         with self._lock:
             self._helping += change
 
-    def _release_on(self, loop: asyncio.AbstractEventLoop, done: "Future[T]") -> None:
+    def _done(
+        self, loop: asyncio.AbstractEventLoop, answer: "asyncio.Future[T]", done: "Future[T]"
+    ) -> None:
         if not loop.is_closed():
-            loop.call_soon_threadsafe(self._admit, -1)
+            loop.call_soon_threadsafe(self._settle, answer, done)
+
+    def _settle(self, answer: "asyncio.Future[T]", done: "Future[T]") -> None:
+        self._admit(-1)
+        if answer.done():
+            return
+        if done.cancelled():
+            answer.cancel()
+        elif error := done.exception():
+            answer.set_exception(error)
+        else:
+            answer.set_result(done.result())
 
     def _admit(self, change: int) -> None:
         self._admitted += change
         self._on_change(change, max(0, self._admitted - self._at_once))
+
+
+class _Watch:
+    """Cancels an answer whose client is gone; begins late, for most answers are there before."""
+
+    def __init__(
+        self, gone: Callable[[], Awaitable[object]] | None, answer: "asyncio.Future[T]"
+    ) -> None:
+        self._task: asyncio.Future[object] | None = None
+        self._timer = gone and answer.get_loop().call_later(_WATCH_AFTER, self._begin, gone, answer)
+
+    @property
+    def saw(self) -> bool:
+        """Whether the client went."""
+        return self._task is not None and self._task.done()
+
+    def end(self) -> None:
+        """Watch no longer."""
+        if self._timer:
+            self._timer.cancel()
+        if self._task:
+            self._task.cancel()
+
+    def _begin(self, gone: Callable[[], Awaitable[object]], answer: "asyncio.Future[T]") -> None:
+        self._task = asyncio.ensure_future(gone())
+        self._task.add_done_callback(lambda _: answer.cancel())
 
 
 class Slots:

@@ -13,6 +13,7 @@ from emotion.errors import ArtifactUnavailableError
 from emotion.records import ArtifactRecord
 from emotion.remote.cache import followed
 from emotion.remote.store import is_url
+from emotion.results import Prediction
 from emotion.store import ModelStore
 from service.allocator import give_back_large_blocks
 from service.engine import Check, Engine, Slots, Timing
@@ -62,6 +63,12 @@ class Runtime:
         self.engine.close()
         if self.shadow:
             self.shadow.close()
+
+    async def answered(self, prediction: Prediction, timing: Timing) -> None:
+        """Count an answer, and show it to the shadow; a background task that takes no thread."""
+        self.metrics.prediction(prediction, timing)
+        if self.shadow:
+            self.shadow.offer([Answered.of(prediction)], self.classifier.store)
 
     async def offer(self, answers: Sequence[Answered]) -> None:
         """Show them to the shadow, where there is one; a background task that takes no thread."""

@@ -20,8 +20,8 @@ class SheddingRoute(APIRoute):
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return FastAPI's handler, with the refusal before it."""
-        handle = super().get_route_handler()
+        """Return ``handler``, with the refusal before it."""
+        handle = self.handler()
 
         async def handle_or_refuse(request: Request) -> Response:
             runtime: Runtime = request.app.state.runtime
@@ -33,6 +33,10 @@ class SheddingRoute(APIRoute):
             return _Last(request, refusal)
 
         return handle_or_refuse
+
+    def handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return what handles a request there is room for: FastAPI's own."""
+        return super().get_route_handler()
 
 
 def _is_bounded(request: Request, most: int) -> bool:

@@ -10,13 +10,12 @@ from pydantic import Field
 from emotion import errors
 from emotion.classifier import Faces
 from service.access import ARTIFACTS
+from service.direct import DirectRoute
 from service.engine import DeadlineError, OverloadedError
 from service.problems import problem_responses
 from service.queries import ArtifactQuery, SearchQuery
 from service.runtime import RuntimeDep
 from service.schemas import PredictAnswer
-from service.shadow import Answered
-from service.shedding import SheddingRoute
 from service.upload import (
     REQUEST_BODY,
     BadUploadError,
@@ -27,7 +26,7 @@ from service.upload import (
     disconnected,
 )
 
-router = APIRouter(tags=["emotions"], route_class=SheddingRoute)
+router = APIRouter(tags=["emotions"], route_class=DirectRoute)
 
 IMAGE_ERRORS = (
     BadUploadError,
@@ -87,7 +86,5 @@ async def predict(
         ),
         partial(disconnected, request),
     )
-    runtime.metrics.prediction(prediction, timing)
-    if runtime.shadow:
-        after.add_task(runtime.offer, [Answered.of(prediction)])
+    after.add_task(runtime.answered, prediction, timing)
     return PredictAnswer.of(prediction, timing, correlation_id.get())
