@@ -4,6 +4,7 @@ import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
+from secrets import token_hex
 from typing import Any
 
 from asgi_correlation_id import CorrelationIdMiddleware
@@ -98,7 +99,12 @@ def create_app(
         telemetry={"tracing": False, "metrics": False, "logs": False},
         middleware=[
             Middleware(SecurityHeaders),
-            Middleware(CorrelationIdMiddleware, validator=is_request_id),
+            Middleware(
+                CorrelationIdMiddleware,
+                generator=lambda: token_hex(16),
+                validator=is_request_id,
+                update_request_header=False,  # nothing reads it there
+            ),
             *([Middleware(Traces, provider=tracing)] if tracing else []),
             Middleware(AccessMiddleware, metrics=counted),
             Middleware(CountedOut, clients=clients),
