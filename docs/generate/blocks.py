@@ -24,3 +24,8 @@ def fill(page: str, blocks: Mapping[str, Block]) -> str:
 def names(page: str) -> list[str]:
     """Return the names of the parts that a page marks."""
     return [match["name"] for match in _MARKED.finditer(page)]
+
+
+def kept_cell(kept: bool) -> str:
+    """Say in a table whether a promise is kept."""
+    return "yes" if kept else "**no**"

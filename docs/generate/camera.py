@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from docs.generate.blocks import kept_cell
 from emotion.classifier import CHECKOUT_STORE
 from emotion.records import PRECISIONS
 from emotion.store import REPORTS
@@ -36,12 +37,8 @@ def _line(rows: Sequence[RobustnessRow], precision: str) -> tuple[str, ...]:
         f"{bare.accuracy:.1%}",
         f"{together:.1%}",
         f"{100 * (together - bare.accuracy):+.1f} points",
-        _kept(together >= bare.accuracy - _MOST),
+        kept_cell(together >= bare.accuracy - _MOST),
         f"{within} of {len(canvases)}",
         f"{lost:+d} images ({worst.group}: {worst.condition})" if lost else "-",
-        _kept(lost >= -_MOST * worst.images),
+        kept_cell(lost >= -_MOST * worst.images),
     )
-
-
-def _kept(kept: bool) -> str:
-    return "yes" if kept else "**no**"

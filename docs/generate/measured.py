@@ -4,7 +4,7 @@ from typing import Any
 
 from benchmarks.bench import Figure
 from benchmarks.costs import RESULTS, result
-from docs.generate.blocks import Block
+from docs.generate.blocks import Block, kept_cell
 from training.tables import markdown_table
 
 LATENCIES = "p50 / p95 / p99 / most, ms"
@@ -161,7 +161,7 @@ def _bound(figure: Figure) -> str:
 def _kept(figure: Figure) -> str:
     if not _bound(figure):
         return ""
-    return "yes" if figure.kept else "**no**"
+    return kept_cell(figure.kept)
 
 
 def _number(value: float | None) -> str:
