@@ -90,20 +90,6 @@ def test_rehearsal_fills_its_share_of_every_batch(few_faces: FaceDataset) -> Non
         assert labels.shape == (32, len(EMOTIONS))
 
 
-def test_some_faces_are_taken_out_of_photos(few_faces: FaceDataset) -> None:
-    from training.batches import Batches
-    from training.photographed import PhotographedFaces
-
-    photos = np.zeros((len(few_faces), 3, 128, 128), np.uint8)
-    faces = PhotographedFaces(**vars(few_faces), photos=photos)
-    recipe = Recipe(model="mobilenet", input_size=32, photographed=0.25, rehearsal=0.5)
-    batches = Batches(faces, np.arange(64), recipe, len(EMOTIONS), few_faces)
-    black = [(pixels.max(axis=(1, 2, 3)) == 0) for pixels, *_ in batches.epoch(0)]
-    own, beside = np.split(np.array(black), 2, axis=1)
-    assert 0.1 < own.mean() < 0.45  # of 64
-    assert not beside.any()
-
-
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
 def test_teachers_are_blended_into_the_labels(run_dir: Path, few_faces: FaceDataset) -> None:
     import keras

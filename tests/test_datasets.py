@@ -49,27 +49,6 @@ def test_ckplus_itself(data_dir: Path) -> None:
     assert len(set(dataset.sequences)) == 327
 
 
-def test_ckplus_photographed(data_dir: Path) -> None:
-    from emotion.assets import find_detector_files
-    from emotion.faces import CaffeDetector
-    from training.photographed import both_ways, photograph
-
-    source = data_dir / "ckplus.zip"
-    some = load_ckplus(source).part(np.arange(0, 981, 50))
-    detector = CaffeDetector(find_detector_files(data_dir=data_dir))
-    faces, again = (photograph(some, source, detector, 2) for _ in range(2))
-    assert faces.photos.shape == (20, 2, 128, 128)
-    assert np.array_equal(faces.photos, again.photos)
-    alike = []  # the same faces, framed a little differently
-    for face, photos in zip(faces.faces, faces.photos, strict=True):
-        assert not np.array_equal(photos[0], photos[1])
-        alike += [np.corrcoef(face.ravel(), photo.ravel())[0, 1] for photo in photos]
-    assert 0.7 < np.median(alike) < max(alike) < 0.999
-    twice = both_ways(faces, np.arange(5))
-    assert np.array_equal(twice.faces, np.concatenate([faces.faces[:5], faces.photos[:5, 0]]))
-    assert twice.labels.tolist() == faces.labels[:5].tolist() * 2
-
-
 def test_saving_keeps_everything(ckplus: Path, tmp_path: Path) -> None:
     dataset = load_ckplus(ckplus)
     dataset.save(tmp_path / "run" / "ckplus.npz")

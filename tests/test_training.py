@@ -17,9 +17,8 @@ from emotion.store import ModelStore
 from tests.clients import eventually
 from tests.steps import failure, step, training
 from tests.synthetic import write_fer2013, write_ferplus
-from training.datasets import FaceDataset, is_of, load_ckplus
+from training.datasets import FaceDataset, load_ckplus
 from training.evaluate import expected_calibration_error, metrics_of, probabilities_of
-from training.photographed import PhotographedFaces
 from training.predictions import read_predictions
 from training.publish import GateError, check_gate, publish_model
 from training.web import ckplus_of_fer2013, load_fer2013
@@ -176,28 +175,10 @@ def test_ferplus_before_and_beside_ckplus(run_dir: Path, tmp_path: Path) -> None
     assert "+" in run["data_fingerprint"]
 
 
-def test_prepare_reads_the_given_dataset_and_photographs_it(ckplus: Path, tmp_path: Path) -> None:
-    workspace = Workspace(tmp_path / "run")
-    step("prepare", "--ckplus", ckplus, "--photos", 1, "--run-dir", workspace.root)
-    prepared = FaceDataset.load(workspace.dataset)
+def test_prepare_reads_the_given_dataset(ckplus: Path, tmp_path: Path) -> None:
+    step("prepare", "--ckplus", ckplus, "--run-dir", tmp_path / "run")
+    prepared = FaceDataset.load(tmp_path / "run" / "ckplus.npz")
     assert prepared.fingerprint == load_ckplus(ckplus).fingerprint
-    photographed = PhotographedFaces.load(workspace.photographed)
-    assert is_of(photographed.fingerprint, prepared)
-    assert photographed.photos.shape == (981, 1, 128, 128)
-
-
-def test_photographed_faces_are_learnt_from(run_dir: Path, few_faces: FaceDataset) -> None:
-    here = ("--model", "mobilenet", "--run-dir", run_dir, *TINY, "--photographed", 0.5)
-    assert "`python -m training prepare --photos 8` first" in failure("train", *here)
-    again = few_faces.faces[:, np.newaxis]
-    faces = PhotographedFaces(
-        **vars(few_faces) | {"fingerprint": f"{few_faces.fingerprint}+photos"}, photos=again
-    )
-    faces.save(Workspace(run_dir).photographed)
-    step("train", *here)
-    log = TrainedModel.model_validate_json(Workspace(run_dir).log("mobilenet").read_text())
-    assert log.run.data_fingerprint == f"{few_faces.fingerprint}+photos"
-    assert log.run.recipe["photographed"] == 0.5
 
 
 def test_errors_say_what_to_do(tmp_path: Path, run_dir: Path) -> None:
@@ -215,8 +196,6 @@ def test_errors_say_what_to_do(tmp_path: Path, run_dir: Path) -> None:
         graph.write_text(content)
         wrong = failure("train", *here, run_dir, "--init", graph)
         assert "graph.json does not hold weights for" in wrong
-    others = failure("prepare", "--faces", tmp_path, "--photos", 2)
-    assert "--photos is for CK+'s own frames" in others
     untaught = failure("train", *here, run_dir, "--init", "random", "--teacher", "vgg16")
     assert "run `python -m training train --model vgg16`, or `crossval --model vgg16" in untaught
     assert "rate" in failure("train", *here, run_dir, "--rate", -1)

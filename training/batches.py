@@ -8,11 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils.class_weight import compute_sample_weight
 
-from emotion.arrays import Floats, Pixels
+from emotion.arrays import Floats
 from emotion.preprocess import face_tensors
 from training.augment import augmented
 from training.datasets import FaceDataset
-from training.photographed import PhotographedFaces
 from training.recipe import Recipe
 from training.splits import Indices
 
@@ -50,10 +49,6 @@ class Batches:
             targets = np.concatenate([targets, beside.targets(classes)])
             weights = np.concatenate([weights, np.ones(len(beside))])
         self._grey = np.ascontiguousarray(face_tensors(faces, recipe.input_size)[..., 0])
-        self._photos = None
-        if isinstance(dataset, PhotographedFaces):
-            photos = (face_tensors(of_one, recipe.input_size) for of_one in dataset.photos[indices])
-            self._photos = np.stack([tensors[..., 0] for tensors in photos])
         self._targets = targets
         self._weights = weights.astype(np.float32)
         self._recipe = recipe
@@ -67,7 +62,7 @@ class Batches:
         """Shuffled, augmented and weighted; the same for the same seed and number."""
         random = np.random.default_rng((self._recipe.seed, number))
         for rows in self._order(random):
-            pixels = _colour(augmented(self._photographed(rows, random), self._recipe, random))
+            pixels = _colour(augmented(self._grey[rows], self._recipe, random))
             targets = self._taught(pixels, self._targets[rows])
             batch: Batch = (pixels, targets, self._weights[rows])
             if self._recipe.mixup:
@@ -83,15 +78,6 @@ class Batches:
             return own
         drawn = random.choice(len(self._chances), (len(self), self._beside), p=self._chances)
         return np.concatenate([own, self._count + drawn], axis=1)
-
-    def _photographed(self, rows: npt.NDArray[np.int64], random: np.random.Generator) -> Pixels:
-        """Return the faces, the recipe's share of CK+'s out of any of their photos."""
-        grey = self._grey[rows]
-        if self._photos is not None:
-            chosen = (rows < self._count) & (random.random(len(rows)) < self._recipe.photographed)
-            which = random.integers(self._photos.shape[1], size=len(rows))
-            grey[chosen] = self._photos[rows[chosen], which[chosen]]
-        return grey
 
     def _taught(self, pixels: Floats, labels: Floats) -> Floats:
         if self._teacher is None:

@@ -31,15 +31,12 @@ def prepare(options: Options) -> None:
     from training import steps
 
     pictures: Path | None = options.faces
-    if options.photos and (pictures or options.detect):
-        raise OptionError("--photos is for CK+'s own frames: leave --faces and --detect out.")
     steps.prepare(
         pictures or _ckplus(options),
         _workspace(options),
         options.detect,
         options.data_dir,
         ckplus=pictures is None,
-        photos=options.photos,
     )
 
 
@@ -48,10 +45,10 @@ def pretrain(options: Options) -> None:
     from training import pretrain as stage
 
     recipe = _recipe(options)
-    if recipe.rehearsal or recipe.teacher or recipe.refit != "none" or recipe.photographed:
+    if recipe.rehearsal or recipe.teacher or recipe.refit != "none":
         raise OptionError(
-            "--rehearsal, --teacher, --refit and --photographed are for the stages after this one: "
-            "leave them out here."
+            "--rehearsal, --teacher and --refit are for the stages after this one: leave them out "
+            "here."
         )
     workspace = _workspace(options)
     voted: Path | None = options.ferplus

@@ -1,6 +1,5 @@
 """What a camera does to a face: CK+ frames put into pictures, and those pictures spoiled."""
 
-import math
 from dataclasses import dataclass
 
 import cv2
@@ -99,23 +98,6 @@ CONDITIONS = [
         for side in (24, 32, 40, 48)
     ),
 ]
-
-
-def any_photo(random: np.random.Generator) -> Condition:
-    """Draw how a face is photographed: any size and place, some blurred, some as JPEG."""
-    side = round(math.exp(random.uniform(math.log(24), math.log(360))))
-    width, height = (max(48, round(side * random.uniform(1.3, 4))) for _ in range(2))
-    return Condition(
-        "photo",
-        "at random",
-        side=side,
-        width=width,
-        height=height,
-        x=random.uniform(),
-        y=random.uniform(),
-        blur=random.uniform(0, 0.03) if random.random() < 0.3 else 0,
-        jpeg=int(random.integers(20, 95)) if random.random() < 0.5 else None,
-    )
 
 
 def _covered(frame: Pixels, patch: Patch, random: np.random.Generator) -> Pixels:

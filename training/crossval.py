@@ -16,7 +16,6 @@ from emotion.records import PRECISIONS, Precision
 from training.checkpoint import OtherRunError
 from training.datasets import FaceDataset, fingerprint_of
 from training.network import recorded
-from training.photographed import load_faces
 from training.predictions import by_artifact, read_predictions, write_predictions
 from training.protocols import Protocol
 from training.recipe import Recipe
@@ -50,7 +49,7 @@ def crossval(
     Raises:
         OtherRunError: a fold was already run with another recipe or other data.
     """
-    dataset = load_faces(recipe, workspace)
+    dataset = FaceDataset.load(workspace.dataset)
     places = {fold: workspace.fold(protocol.name, fold) for fold in folds}
     for place in places.values():
         _check_recipe(recipe, fingerprint_of(dataset, beside), place)

@@ -205,8 +205,8 @@ def fingerprint_of(dataset: FaceDataset, beside: FaceDataset | None) -> str:
 
 
 def is_of(fingerprint: str, dataset: FaceDataset) -> bool:
-    """Whether a run had these data, whatever it had beside them; see fingerprint_of, photograph."""
-    return fingerprint.partition("+")[0] == dataset.fingerprint.partition("+")[0]
+    """Whether a run had these data, whatever it had beside them (see fingerprint_of)."""
+    return fingerprint.partition("+")[0] == dataset.fingerprint
 
 
 def fetch_ckplus() -> Path:

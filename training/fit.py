@@ -26,7 +26,6 @@ from training.datasets import FaceDataset
 from training.fake_quantize import fake_quantized
 from training.folded import unfold
 from training.network import build_classifier, is_folded
-from training.photographed import both_ways
 from training.recipe import Recipe
 from training.splits import Indices
 
@@ -59,8 +58,8 @@ def fit(
         run: its description, by which a checkpoint is known again.
         dataset: faces and labels.
         train: indices to learn from; classes are weighted as the recipe says.
-        validation: indices that choose the epoch, by faces and photos alike; no subject of
-            ``train`` among them. Where there are none, it is the last.
+        validation: indices that choose the epoch; no subject of ``train`` among them. Where there
+            are none, it is the last.
         folder: receives checkpoints, see Checkpoint.
         classes: what the labels index.
         beside: faces that fill the recipe's share ``rehearsal`` of each batch; labels as
@@ -83,9 +82,8 @@ def fit(
     batches = Batches(dataset, train, recipe, len(classes), beside, teacher)
     held_out = None
     if len(validation):
-        unseen = both_ways(dataset, validation)
-        tensors = face_tensors(unseen.faces, recipe.input_size).astype(np.float32)
-        held_out = tensors, unseen.targets(len(classes))
+        unseen = face_tensors(dataset.faces[validation], recipe.input_size).astype(np.float32)
+        held_out = unseen, dataset.targets(len(classes))[validation]
     epochs = recipe.head_epochs + recipe.epochs
     with tqdm(total=epochs * len(batches), initial=progress.epoch * len(batches)) as bar:
         while not progress.finished(recipe):

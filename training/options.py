@@ -46,13 +46,6 @@ def faces() -> argparse.ArgumentParser:
         type=Path,
         help="faces other than CK+: folder or zip, in it a folder per emotion with PERSON_*.jpg",
     )
-    options.add_argument(
-        "--photos",
-        type=int,
-        default=0,
-        help="lay each of CK+'s frames into so many larger pictures and cut its face out again, "
-        "for `train --photographed` (default: 0)",
-    )
     return options
 
 

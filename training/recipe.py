@@ -66,13 +66,6 @@ class Recipe(BaseModel):
     distillation: float = Field(
         default=0.5, ge=0, le=1, description="the teachers' share of what is learnt"
     )
-    photographed: float = Field(
-        default=0,
-        ge=0,
-        le=1,
-        description="share of CK+'s faces that are taken out of a photo, as the detector cuts them "
-        "(`prepare --photos` makes those)",
-    )
     brightness: float = Field(
         default=0, ge=0, le=1, description="random change of brightness at most, of the range"
     )

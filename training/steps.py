@@ -9,7 +9,6 @@ from emotion.records import PRECISIONS
 from training.datasets import FaceDataset, load_ckplus, load_folder
 from training.evaluate import metrics_of
 from training.latency import latency_of
-from training.photographed import load_faces, photograph
 from training.predictions import write_predictions
 from training.recipe import Recipe
 from training.splits import SHIPPED_SEED, subject_split
@@ -18,25 +17,12 @@ from training.workspace import Evaluation, TrainedModel, Workspace
 
 
 def prepare(
-    pictures: Path,
-    workspace: Workspace,
-    detect: bool,
-    data_dir: Path | None,
-    *,
-    ckplus: bool,
-    photos: int = 0,
+    pictures: Path, workspace: Workspace, detect: bool, data_dir: Path | None, *, ckplus: bool
 ) -> None:
-    """Bring the faces of CK+, or of another dataset, into the serving pipeline, once for all.
-
-    ``photos``: of each of CK+'s faces, see photograph.
-    """
-    uses = detect or photos
-    detector = CaffeDetector(find_detector_files(data_dir=data_dir)) if uses else None
+    """Bring the faces of CK+, or of another dataset, into the serving pipeline, once for all."""
+    detector = CaffeDetector(find_detector_files(data_dir=data_dir)) if detect else None
     load = load_ckplus if ckplus else load_folder
-    dataset = load(pictures, detector if detect else None)
-    dataset.save(workspace.dataset)
-    if detector and photos:
-        photograph(dataset, pictures, detector, photos).save(workspace.photographed)
+    load(pictures, detector).save(workspace.dataset)
 
 
 def train(
@@ -46,7 +32,7 @@ def train(
     teachers: Workspace | None = None,
 ) -> None:
     """Fit, calibrate, and leave weights and log; ``beside`` and ``teachers``: see train_on."""
-    dataset = load_faces(recipe, workspace)
+    dataset = FaceDataset.load(workspace.dataset)
     split = subject_split(dataset, SHIPPED_SEED)
     train_on(recipe, dataset, split, workspace, beside, teachers)
 

@@ -58,11 +58,6 @@ class Workspace:
         """What ``prepare`` writes."""
         return self.root / "ckplus.npz"
 
-    @property
-    def photographed(self) -> Path:
-        """What ``prepare --photos`` writes besides."""
-        return self.root / "ckplus_photographed.npz"
-
     def folder(self, model: str) -> Path:
         """Everything about one model."""
         return self.root / model
