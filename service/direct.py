@@ -26,9 +26,8 @@ class DirectRoute(SheddingRoute):
         query_model: type[BaseModel] = get_type_hints(self.endpoint)["query"]
 
         async def handle(request: Request) -> Response:
-            given = request.query_params
             try:
-                query = query_model.model_validate(dict(given))
+                query = query_model.model_validate(dict(request.query_params))
             except ValidationError:
                 return await whole_way(request)
             await admitted(request)
@@ -36,7 +35,8 @@ class DirectRoute(SheddingRoute):
             runtime: Runtime = request.app.state.runtime
             after = BackgroundTasks()
             answer: BaseModel = await self.endpoint(query, image, runtime, request, after)
-            body = answer.__pydantic_serializer__.to_json(answer)
-            return Response(body, media_type="application/json", background=after)
+            return Response(
+                answer.model_dump_json(), media_type="application/json", background=after
+            )
 
         return handle

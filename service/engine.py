@@ -32,7 +32,7 @@ class AbandonedError(EmotionError):
 
 AT_ITS_LIMIT = "The service is at its limit: send the request again later."
 _HOPELESS = 0.8  # of the deadline: what would probably take longer is refused instead
-_WATCH_AFTER = 0.05  # seconds
+_WATCH_AFTER = 0.05  # seconds; a watch takes longer to begin than it could save
 _MEMORY = 0.1  # weight of the last piece of work in what one is expected to take
 _helped: ContextVar[list[float]] = ContextVar("helped")  # seconds of other threads, for this work
 
