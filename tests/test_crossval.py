@@ -98,21 +98,27 @@ def test_a_killed_crossval_goes_on_in_its_fold(workspace: Workspace, dataset: Fa
         merge(SUBJECT10, workspace, workspace.root / "reports")
     assert "another recipe" in failure(*options, "--rate", 1e-4)
 
-    both = training(*options[:-1], "2,3", "--precisions", "float32", "--jobs", 2, "--keep-weights")
+
+def test_two_folds_at_once_and_a_precision_later(workspace: Workspace) -> None:
+    here = ("--model", "mobilenet", "--run-dir", workspace.root)
+    options = ("crossval", *here, "--init", "random", "--input-size", 32)
+    quick = (*options, "--head-epochs", 0, "--epochs", 1, "--folds-only")
+    both = training(*quick, "2,3", "--precisions", "float32", "--jobs", 2, "--keep-weights")
     printed, errors = both.communicate()
     assert both.returncode == 0, errors
     assert {"fold 2: float32", "fold 3: float32"} <= set(re.findall(r"fold \d: float32", printed))
     assert not re.search(r"int8 \d", printed)
-    assert "3 folds of mobilenet" in step(*kept, "--title", "one more, quickly")
-    quick = read_trials(store / "reports")[-1]
-    assert quick.has("float32")
-    assert not quick.has("int8")
-    place = workspace.fold("subject10", 2)
-    step(*options[:-1], "2", "--precisions", "int8")
-    assert {row.precision for row in read_predictions(place.predictions("mobilenet"))} == {
-        "float32",
-        "int8",
-    }
+
+    store = workspace.root / "store"
+    kept = step("trial", *here, "--store", store, "--title", "quickly")
+    assert "2 folds of mobilenet" in kept
+    (trial,) = read_trials(store / "reports")
+    assert trial.has("float32")
+    assert not trial.has("int8")
+
+    step(*quick, "2", "--precisions", "int8")
+    answers = read_predictions(workspace.fold("subject10", 2).predictions("mobilenet"))
+    assert {row.precision for row in answers} == {"float32", "int8"}
 
 
 @pytest.mark.parametrize(
