@@ -31,7 +31,7 @@ _UPRIGHT: dict[int, Callable[[Any], Any]] = {  # turns pixels stored with that E
     8: lambda pixels: cv2.rotate(pixels, cv2.ROTATE_90_COUNTERCLOCKWISE),
 }
 
-Image.preinit()  # loads Pillow's formats: the first picture would wait 5 ms for them
+Image.preinit()  # Pillow's commonest formats: the first picture would wait 5 ms for them
 MOST_PIXELS = 89_000_000  # no limit may be higher: Pillow's own guard begins here
 
 

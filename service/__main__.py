@@ -81,7 +81,7 @@ def _serve(settings: Settings) -> None:
         access_log=False,
         server_header=False,
         # Loopback too may be somebody: whoever says for whom he asks must have been named.
-        proxy_headers="FORWARDED_ALLOW_IPS" in os.environ,
+        proxy_headers="FORWARDED_ALLOW_IPS" in os.environ,  # or each request would look for them
         forwarded_allow_ips=os.environ.get("FORWARDED_ALLOW_IPS", ""),
         timeout_worker_healthcheck=30,  # on a busy machine a sound worker may take its time
         timeout_graceful_shutdown=settings.grace_seconds,

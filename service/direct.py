@@ -1,4 +1,4 @@
-"""Calls an endpoint without FastAPI's search for its parameters, a tenth of what HTTP took."""
+"""Calls an endpoint without FastAPI's search for its parameters: 0.2 of 1.9 ms of HTTP."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any, get_type_hints
@@ -13,7 +13,7 @@ from service.upload import read_image
 
 
 class DirectRoute(SheddingRoute):
-    """A route of an endpoint that takes ``(query, image, runtime, request, after)``.
+    """A route of an endpoint that takes query, image, runtime, request and after, so named.
 
     Whoever asks is admitted, then the body is read, then the endpoint called, as by FastAPI;
     requests whose query it refuses go FastAPI's whole way. Of the dependencies with which a router
@@ -34,7 +34,9 @@ class DirectRoute(SheddingRoute):
             image = await read_image(request)
             runtime: Runtime = request.app.state.runtime
             after = BackgroundTasks()
-            answer: BaseModel = await self.endpoint(query, image, runtime, request, after)
+            answer: BaseModel = await self.endpoint(
+                query=query, image=image, runtime=runtime, request=request, after=after
+            )
             return Response(
                 answer.model_dump_json(), media_type="application/json", background=after
             )

@@ -32,7 +32,7 @@ class AbandonedError(EmotionError):
 
 AT_ITS_LIMIT = "The service is at its limit: send the request again later."
 _HOPELESS = 0.8  # of the deadline: what would probably take longer is refused instead
-_WATCH_AFTER = 0.05  # seconds; a watch takes longer to begin than it could save
+_WATCH_AFTER = 0.05  # seconds: most work that has a thread is done by then
 _MEMORY = 0.1  # weight of the last piece of work in what one is expected to take
 _helped: ContextVar[list[float]] = ContextVar("helped")  # seconds of other threads, for this work
 
@@ -145,7 +145,9 @@ class Engine:
         answer: asyncio.Future[T] = loop.create_future()
         # not by a function that knows the future: both would live until garbage is collected
         future.add_done_callback(partial(self._done, loop, answer))
-        watch = _Watch(gone, answer)
+        watch = _Watch()
+        if gone:
+            watch.begin(gone, answer, 0 if self._admitted > self._at_once else _WATCH_AFTER)
         try:
             async with asyncio.timeout(self._deadline):
                 result = await answer
@@ -243,13 +245,17 @@ class Engine:
 
 
 class _Watch:
-    """Cancels an answer whose client is gone; begins late, for most answers are there before."""
+    """Cancels an answer whose client is gone."""
 
-    def __init__(
-        self, gone: Callable[[], Awaitable[object]] | None, answer: "asyncio.Future[T]"
-    ) -> None:
+    def __init__(self) -> None:
+        self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Future[object] | None = None
-        self._timer = gone and answer.get_loop().call_later(_WATCH_AFTER, self._begin, gone, answer)
+
+    def begin(
+        self, gone: Callable[[], Awaitable[object]], answer: "asyncio.Future[T]", seconds: float
+    ) -> None:
+        """Watch after so many seconds: to begin costs something, and most answers come before."""
+        self._timer = answer.get_loop().call_later(seconds, self._watch, gone, answer)
 
     @property
     def saw(self) -> bool:
@@ -263,7 +269,7 @@ class _Watch:
         if self._task:
             self._task.cancel()
 
-    def _begin(self, gone: Callable[[], Awaitable[object]], answer: "asyncio.Future[T]") -> None:
+    def _watch(self, gone: Callable[[], Awaitable[object]], answer: "asyncio.Future[T]") -> None:
         self._task = asyncio.ensure_future(gone())
         self._task.add_done_callback(lambda _: answer.cancel())
 

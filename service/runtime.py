@@ -68,7 +68,7 @@ class Runtime:
         """Count an answer, and show it to the shadow; a background task that takes no thread."""
         self.metrics.prediction(prediction, timing)
         if self.shadow:
-            self.shadow.offer([Answered.of(prediction)], self.classifier.store)
+            await self.offer([Answered.of(prediction)])
 
     async def offer(self, answers: Sequence[Answered]) -> None:
         """Show them to the shadow, where there is one; a background task that takes no thread."""
