@@ -69,6 +69,8 @@ def main() -> int:
 
 
 def _serve(settings: Settings) -> None:
+    # Loopback too may be somebody: whoever says for whom he asks must have been named.
+    proxies = os.environ.get("FORWARDED_ALLOW_IPS", "")
     uvicorn.run(
         "service.app:create_app",
         factory=True,
@@ -80,9 +82,8 @@ def _serve(settings: Settings) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
-        # Loopback too may be somebody: whoever says for whom he asks must have been named.
-        proxy_headers="FORWARDED_ALLOW_IPS" in os.environ,  # or each request would look for them
-        forwarded_allow_ips=os.environ.get("FORWARDED_ALLOW_IPS", ""),
+        proxy_headers=bool(proxies),  # without any, no request need be looked through for them
+        forwarded_allow_ips=proxies,
         timeout_worker_healthcheck=30,  # on a busy machine a sound worker may take its time
         timeout_graceful_shutdown=settings.grace_seconds,
     )

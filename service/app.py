@@ -4,7 +4,6 @@ import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
-from secrets import token_hex
 from typing import Any
 
 from asgi_correlation_id import CorrelationIdMiddleware
@@ -101,7 +100,6 @@ def create_app(
             Middleware(SecurityHeaders),
             Middleware(
                 CorrelationIdMiddleware,
-                generator=lambda: token_hex(16),
                 validator=is_request_id,
                 update_request_header=False,  # nothing reads it there
             ),

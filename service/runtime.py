@@ -67,8 +67,7 @@ class Runtime:
     async def answered(self, prediction: Prediction, timing: Timing) -> None:
         """Count an answer, and show it to the shadow; a background task that takes no thread."""
         self.metrics.prediction(prediction, timing)
-        if self.shadow:
-            await self.offer([Answered.of(prediction)])
+        await self.offer([Answered.of(prediction)])
 
     async def offer(self, answers: Sequence[Answered]) -> None:
         """Show them to the shadow, where there is one; a background task that takes no thread."""
