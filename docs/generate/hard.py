@@ -3,7 +3,11 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
+import numpy as np
+
+from emotion.arrays import Probabilities
 from emotion.classifier import CHECKOUT_STORE
+from emotion.labels import EMOTIONS
 from emotion.store import REPORTS
 from training.predictions import PredictionRow, by_artifact, read_predictions
 from training.protocols import PROTOCOLS
@@ -18,16 +22,22 @@ _PROTOCOL = PROTOCOLS["subject10"]
 def never_right() -> str:
     """Images that most networks of ten folds name otherwise than CK+, in float32."""
     answers, networks = defaultdict[tuple[str, str, str], list[str]](list), Counter[str]()
+    sums = defaultdict[tuple[str, str, str], Probabilities](
+        lambda: np.zeros(len(EMOTIONS), np.float32)
+    )
     for rows in _networks():
         networks[rows[0].model] += 1
         for row in rows:
-            answers[row.sequence, row.image, row.label].append(row.predicted)
+            key = row.sequence, row.image, row.label
+            answers[key].append(row.predicted)
+            sums[key] += row.probabilities
     hard = [
         (image.rpartition("/")[2], label, named)
         for (_, image, label), named in sorted(answers.items())
         if named.count(label) < _FEW * networks.total()
     ]
     of = ", ".join(f"{count} of {model}" for model, count in sorted(networks.items()))
+    together = sum(EMOTIONS[total.argmax()] == label for (*_, label), total in sums.items())
     never = sum(label not in named for _, label, named in hard)
     head = ("image", "CK+ calls it", "so do, of the networks", "most call it")
     lines = (
@@ -36,7 +46,9 @@ def never_right() -> str:
     )
     return (
         f"{networks.total()} networks ({of}): {never} of {len(answers)} images are named otherwise "
-        f"by all, {len(hard)} by more than {1 - _FEW:.0%} of them.\n\n{markdown_table(head, lines)}"
+        f"by all, {len(hard)} by more than {1 - _FEW:.0%} of them. The mean of all their "
+        f"probabilities is right on {together}, {together / len(answers):.1%}.\n\n"
+        f"{markdown_table(head, lines)}"
     )
 
 
