@@ -69,7 +69,6 @@ def test_a_killed_crossval_goes_on_in_its_fold(workspace: Workspace, dataset: Fa
 
     printed = step(*options)
     assert "fold 1: float32" in printed
-    assert "1 of 1 folds done" in printed
     log = TrainedModel.model_validate_json(place.log("mobilenet").read_text())
     assert log.history[: before["epoch"]] == before["history"]
     assert log.epochs == 2 * 3  # and again on those who validated
@@ -108,6 +107,8 @@ def test_two_folds_at_once_and_a_precision_later(workspace: Workspace) -> None:
     assert both.returncode == 0, errors
     assert {"fold 2: float32", "fold 3: float32"} <= set(re.findall(r"fold \d: float32", printed))
     assert not re.search(r"int8 \d", printed)
+    assert "folds done" not in printed  # one knows nothing of the other
+    assert "2 of 2 folds done" in step(*quick, "2,3", "--precisions", "float32")
 
     step(*quick, "2", "--precisions", "int8")
     answers = read_predictions(workspace.fold("subject10", 2).predictions("mobilenet"))

@@ -114,16 +114,23 @@ def _delete_intermediate(model: str, place: Workspace, keep_weights: bool) -> No
 
 
 def _report(model: str, fold: int, places: dict[int, Workspace]) -> None:
-    done = [place for place in places.values() if place.predictions(model).is_file()]
-    logs = [TrainedModel.model_validate_json(place.log(model).read_text()) for place in done]
-    seconds = sum(log.seconds for log in logs) / len(logs)
-    left = timedelta(seconds=round(seconds * (len(places) - len(done))))
     rows = read_predictions(places[fold].predictions(model))
     shares = []
     for (_, precision), group in by_artifact(rows):
         right = [row.predicted == row.label for row in group]
         shares.append(f"{precision} {sum(right) / len(right):.1%}")
-    tqdm.write(
-        f"{model} fold {fold}: {', '.join(shares)}; {len(done)} of {len(places)} folds done, "
+    tqdm.write(f"{model} fold {fold}: {', '.join(shares)}{_course(model, places)}")
+
+
+def _course(model: str, places: dict[int, Workspace]) -> str:
+    """Say how far the folds are, unless this one is all that was asked: others may run beside."""
+    if len(places) == 1:
+        return ""
+    done = [place for place in places.values() if place.predictions(model).is_file()]
+    logs = [TrainedModel.model_validate_json(place.log(model).read_text()) for place in done]
+    seconds = sum(log.seconds for log in logs) / len(logs)
+    left = timedelta(seconds=round(seconds * (len(places) - len(done))))
+    return (
+        f"; {len(done)} of {len(places)} folds done, "
         f"{timedelta(seconds=round(seconds))} of training each, about {left} left"
     )
