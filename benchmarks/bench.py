@@ -79,15 +79,17 @@ def request_against_library(
         poster(server.url, PHOTO) as post_helped,
         poster(least, PHOTO) as post_floor,
         httpx.Client(base_url=server.url, timeout=60) as http,
+        httpx.Client(base_url=one_core.url, timeout=60) as one_core_http,
     ):
         bodies: list[bytes] = []
         # The call after each request finds the caches as another's work left them.
-        request, call, request_helped, call_helped, bare = alternate(
+        request, call, request_helped, call_helped, by_httpx, bare = alternate(
             rounds,
             lambda: bodies.append(post()),
             lambda: classifier.predict(PHOTO),
             post_helped,
             lambda: lone.predict(PHOTO),
+            lambda: one_core_http.post("/predict", content=PHOTO).raise_for_status(),
             post_floor,
         )
         work = median(json.loads(body)["latency_ms"]["total"] for body in bodies[WARM_UP:])
@@ -111,6 +113,7 @@ def request_against_library(
         Figure("on two cores, /predict p50 / on one", request_helped / request),
         Figure("/predict p50 more than in-process, ms", request - call, at_most=1.5),
         Figure("/predict p50 / in-process", request / call, at_most=1.25),
+        Figure("with httpx as the client, /predict p50 more than in-process, ms", by_httpx - call),
         Figure("HTTP around a request's work, p50, ms", request - work),
         Figure("FastAPI that computes nothing, p50, ms", bare),
         Figure(f"/compare of {models} / {models} /predict", compare / separately, at_most=0.6),

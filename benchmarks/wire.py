@@ -5,15 +5,17 @@ that cannot keep up hides what happens under load.
 """
 
 import asyncio
+import socket
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from http.client import HTTPConnection
 from typing import Self
 from urllib.parse import urlsplit
 
 import httptools
+
+_CHUNK = 1 << 16  # bytes
 
 
 @dataclass(frozen=True)
@@ -30,24 +32,43 @@ def post(path: str, body: bytes) -> bytes:
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
+class _Answer:
+    """A whole one, as httptools reads it."""
+
+    def __init__(self) -> None:
+        self.complete = False
+        self.body = bytearray()
+
+    def on_body(self, part: bytes) -> None:
+        self.body += part
+
+    def on_message_complete(self) -> None:
+        self.complete = True
+
+
 @contextmanager
 def poster(url: str, body: bytes) -> Iterator[Callable[[], bytes]]:
     """Return what posts ``body`` to ``/predict``, over one connection, and returns the answer.
 
-    With the standard library's client: httpx takes half a millisecond itself.
+    The standard library's client takes a third of a millisecond itself, and httpx half a one.
     """
     address = urlsplit(url)
-    connection = HTTPConnection(address.hostname or "", address.port, timeout=60)
+    request = post("/predict", body)
 
     def ask() -> bytes:
-        connection.request("POST", "/predict", body, {"content-type": "image/jpeg"})
-        with connection.getresponse() as response:
-            answer = response.read()
-        if response.status != HTTPStatus.OK:
-            raise RuntimeError(answer.decode())
-        return answer
+        connection.sendall(request)
+        answer = _Answer()
+        parser = httptools.HttpResponseParser(answer)
+        while not answer.complete:
+            data = connection.recv(_CHUNK)
+            if not data:
+                raise ConnectionResetError(f"{url} closed the connection.")
+            parser.feed_data(data)
+        if parser.get_status_code() != HTTPStatus.OK:
+            raise RuntimeError(answer.body.decode())
+        return bytes(answer.body)
 
-    with closing(connection):
+    with socket.create_connection((address.hostname, address.port), timeout=60) as connection:
         yield ask
 
 
