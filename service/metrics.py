@@ -26,6 +26,7 @@ from service.series import CachedCounter, CachedHistogram
 from service.shadow_metrics import ShadowMetrics
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_STAGE_SECONDS = (0.0001, 0.00025, 0.0005, *_SECONDS)  # a crop takes 0.3 ms
 _CONFIDENCES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1)
 Reloaded = Literal["switched", "unchanged", "refused"]
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "gRPC"})
@@ -69,14 +70,14 @@ class Metrics:
             "emotion_stage_seconds",
             "Time of each stage of a prediction.",
             ("stage",),
-            buckets=_SECONDS,
+            buckets=_STAGE_SECONDS,
             registry=registry,
         )
         self._inference_seconds = CachedHistogram(
             "emotion_inference_seconds",
             "Time of a request's faces in one artifact.",
             ("model", "precision"),
-            buckets=_SECONDS,
+            buckets=_STAGE_SECONDS,
             registry=registry,
         )
         self._emotions = CachedCounter(

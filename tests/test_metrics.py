@@ -31,6 +31,8 @@ def test_requests_stages_and_faces_are_counted(
         assert sample(url, "emotion_problems_total", problem="unsupported-format") == 1
         for stage in ("decode", "detect", "preprocess", "queue", "total"):
             assert sample(url, "emotion_stage_seconds_count", stage=stage) == 7
+        quick = {"stage": "preprocess", "le": "0.0005"}.items()  # parts of a millisecond differ
+        assert ("emotion_stage_seconds_bucket", frozenset(quick)) in scrape(url)
         artifact = {"model": "mobilenet", "precision": "int8"}
         assert sample(url, "emotion_inference_seconds_count", **artifact) == 7
         asked = {"route": "/predict", **artifact}

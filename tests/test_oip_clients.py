@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import re
 from collections.abc import Iterator
 
 import httpx
@@ -122,6 +123,10 @@ def test_the_default_version_and_all_outputs(
     answer = result.get_response()
     assert answer["model_version"] == expected.artifact.version
     assert answer["parameters"]["detector"] == expected.image.detector
+    timing = answer["parameters"]["server_timing"]
+    spent = {stage: float(ms) for stage, ms in re.findall(r"(\w+);dur=(\d+\.\d\d)", timing)}
+    assert list(spent) == ["decode", "detect", "preprocess", "inference"]
+    assert all(ms > 0 for ms in spent.values())
     assert "id" not in answer
     assert all("binary_data_size" in output["parameters"] for output in answer["outputs"])
     described = client.get_model_metadata("mobilenet")["outputs"]

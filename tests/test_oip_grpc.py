@@ -104,6 +104,7 @@ def test_tritonclient_gets_the_librarys_answer_bit_for_bit(
             assert (answer["id"], answer["model_name"]) == ("mine", record.model)
             assert answer["model_version"] == record.version
             assert answer["parameters"]["precision"] == {"string_param": record.precision}
+            assert "inference;dur=" in answer["parameters"]["server_timing"]["string_param"]
     body = {"name": "pixels", "shape": list(pixels.shape), "datatype": "UINT8"}
     path = f"/v2/models/{record.model}/versions/{record.precision}/infer"
     http = httpx.post(both.url + path, json={"inputs": [body | {"data": pixels.ravel().tolist()}]})

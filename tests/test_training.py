@@ -49,6 +49,8 @@ def test_another_backend_of_keras_trains(run_dir: Path) -> None:
     place = Workspace(run_dir).fold("random", 0)
     log = TrainedModel.model_validate_json(place.log("vgg16").read_text())
     assert log.packages.keys() == {"jax", "keras", "numpy"}
+    assert log.peak_memory_bytes is not None
+    assert 1e8 < log.peak_memory_bytes < 16e9
     rows = read_predictions(place.predictions("vgg16"))
     exact, half = ({r.image: r for r in rows if r.precision == p} for p in PRECISIONS[:2])
     assert exact.keys() == half.keys()

@@ -114,7 +114,7 @@ Recall per class on the held-out subjects:
 data fingerprint `{trained.run.data_fingerprint}`. {_divided(recipe)}
 subjects. Started from {recipe["init"]}; {recipe["head_epochs"]} epochs of the head alone, then up
 to {recipe["epochs"]} of the whole network (stopped after {trained.epochs}, the best was
-{trained.best_epoch}); {trained.seconds / 60:.0f} minutes on {trained.machine}. Temperature
+{trained.best_epoch}); {_took(trained)} on {trained.machine}. Temperature
 {trained.temperature:.3f} is folded into the last layer. Seed {trained.run.seed}, commit
 `{trained.run.git_commit}`. int8 is full-integer, calibrated on training images.
 
@@ -175,3 +175,9 @@ def _folds_section(folds: Folds, trained: TrainedModel) -> str:
 artifacts that never saw its subject):
 
 {table}"""
+
+
+def _took(trained: TrainedModel) -> str:
+    peak = trained.peak_memory_bytes
+    memory = f" and at most {peak / 1e9:.1f} GB" if peak else ""
+    return f"{trained.seconds / 60:.0f} minutes{memory}"

@@ -1,7 +1,9 @@
 """Which version of this code made something, and on what."""
 
 import subprocess
+import sys
 from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
 
 
 def accelerators() -> list[str]:
@@ -26,3 +28,9 @@ def git_commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return done.stdout.strip()
+
+
+def peak_memory() -> int:
+    """Return the most bytes that this process has held in memory."""
+    unit = 1 if sys.platform == "darwin" else 1024  # of getrusage there, and elsewhere
+    return unit * getrusage(RUSAGE_SELF).ru_maxrss

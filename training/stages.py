@@ -21,7 +21,7 @@ from training.files import replace_file
 from training.fit import fit
 from training.network import recorded
 from training.predictions import PredictionRow
-from training.provenance import accelerators, git_commit
+from training.provenance import accelerators, git_commit, peak_memory
 from training.quantize import CALIBRATION_IMAGES, quantize
 from training.recipe import Recipe
 from training.splits import DataSplit, Indices
@@ -99,6 +99,7 @@ def course_of(run: TrainingRun, progress: Progress) -> dict[str, Any]:
         "epochs": progress.epoch,
         "best_epoch": progress.best_epoch,
         "seconds": progress.seconds,
+        "peak_memory_bytes": peak_memory(),
         "machine": ", ".join((machine(), *accelerators())),
         "packages": {name: version(name) for name in (keras.backend.backend(), "keras", "numpy")},
         "history": progress.history,

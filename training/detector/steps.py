@@ -12,7 +12,7 @@ from emotion.faces import CaffeDetector, Detector
 from emotion.interpreter import Interpreter
 from emotion.records import PRECISIONS, Precision
 from emotion.registry import LoadedArtifact, Registry
-from emotion.store import REPORTS, ModelStore, publish
+from emotion.store import ModelStore, publish
 from training.detector.agreement import NEARLY, compare
 from training.detector.convert import convert
 from training.detector.publish import (
@@ -37,7 +37,7 @@ def make_detectors(
         data_dir: may hold the Caffe network, see ``emotion.assets``.
         folder: receives the artifacts, those that are refused too.
         store: the model store; its MobileNet, if any, tells whether emotions stay the same. What
-            was measured goes into its reports.
+            was measured goes into its reports with what is published.
 
     Returns:
         What was measured.
@@ -75,9 +75,6 @@ def _evaluate(
 
 
 def _publish(contents: dict[Precision, bytes], evaluation: DetectorEvaluation, store: Path) -> None:
-    reports = store / REPORTS
-    reports.mkdir(parents=True, exist_ok=True)
-    (reports / "detector.json").write_text(evaluation.model_dump_json(indent=1) + "\n")
     items, refusals = [], []
     for precision in PRECISIONS:
         try:
@@ -89,7 +86,8 @@ def _publish(contents: dict[Precision, bytes], evaluation: DetectorEvaluation, s
             items.append((detector_record(precision, content, evaluation), content))
     if items:
         card = detector_card([record for record, _ in items], evaluation)
-        publish(store, [], {"detector": card}, items)
+        evidence = {"detector.json": f"{evaluation.model_dump_json(indent=1)}\n".encode()}
+        publish(store, [], {"detector": card}, items, evidence)
     if refusals:
         raise DetectorGateError(" ".join(refusals))
 
