@@ -42,21 +42,36 @@ class Sampled:
     resident: list[int] = field(default_factory=list)
 
 
+async def closed_answers(
+    client: Client, requests: Sequence[bytes], seconds: float, clients: int
+) -> list[Answer]:
+    """Return the answers to ``clients`` who always wait for one: a request is due at once."""
+    start, answers = time.perf_counter(), list[Answer]()
+
+    async def work(number: int) -> None:
+        while (left := time.perf_counter() - start) < seconds:
+            reply = await client.ask(requests[number % len(requests)])
+            waited = time.perf_counter() - start - left
+            answers.append(Answer(left, left, waited, reply.status, reply.retry_after))
+            number += clients
+
+    await asyncio.gather(*(work(number) for number in range(clients)))
+    return answers
+
+
+def rate(answers: Sequence[Answer]) -> float:
+    """Return how many answers a second came, up to the last one."""
+    return len(answers) / max(answer.due + answer.seconds for answer in answers)
+
+
 async def closed_loop(
     client: Client, requests: Sequence[bytes], seconds: float, clients: int = 8
 ) -> float:
     """Return how many requests a second ``clients`` get answered who always wait for one."""
-    start, statuses = time.perf_counter(), Counter[str]()
-
-    async def work(number: int) -> None:
-        while time.perf_counter() - start < seconds:
-            statuses[(await client.ask(requests[number % len(requests)])).status] += 1
-            number += clients
-
-    await asyncio.gather(*(work(number) for number in range(clients)))
-    spent = time.perf_counter() - start
+    answers = await closed_answers(client, requests, seconds, clients)
+    statuses = Counter(answer.status for answer in answers)
     assert statuses.keys() <= ACCEPTED, statuses
-    return statuses.total() / spent
+    return rate(answers)
 
 
 def at_random(rate: float, seconds: float) -> list[float]:

@@ -1,15 +1,19 @@
-"""Several images in one call of a network against one by one, in CPU time of one thread."""
+"""Several images in one call of a network against one by one, in CPU time of one thread.
+
+Then the same of several requests: see ``benchmarks.microbatching``.
+"""
 
 import argparse
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 
+from benchmarks import microbatching
 from benchmarks.report import write_report
 from emotion.classifier import CHECKOUT_STORE
 from emotion.interpreter import MOST_AT_ONCE, Interpreter
@@ -28,9 +32,8 @@ class Batch:
     same_answers: bool
 
 
-def measure(rounds: int) -> Iterator[Batch]:
+def measure(store: ModelStore, rounds: int) -> Iterator[Batch]:
     """Measure every artifact of the store, both ways in turn."""
-    store = ModelStore(CHECKOUT_STORE)
     random = np.random.default_rng(0)
     for record in store.records:
         # two interpreters, since a changed number of images costs a little
@@ -63,15 +66,23 @@ def main() -> int:
     """Print what was measured, and write it as JSON."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.batching", description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--seconds", type=float, default=9, help="for each way to gather faces")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    batches = []
-    for batch in measure(options.rounds):
-        batches.append(asdict(batch))
-        print(" ".join(f"{name} {value}" for name, value in batches[-1].items()), flush=True)
+    store = ModelStore(CHECKOUT_STORE)
+    batches = _printed(measure(store, options.rounds))
+    gathered = _printed(microbatching.measure(store, options.seconds))
     if options.out:
-        write_report(options.out, batches=batches)
+        write_report(options.out, batches=batches, gathered=gathered)
     return 0
+
+
+def _printed(measured: Iterable[Batch | microbatching.Gathered]) -> list[dict[str, object]]:
+    rows = []
+    for one in measured:
+        rows.append(asdict(one))
+        print(" ".join(f"{name} {value}" for name, value in rows[-1].items()), flush=True)
+    return rows
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
-"""Where the memory of loaded artifacts goes, for each way LiteRT can hold them.
+"""What each way LiteRT can hold artifacts takes: memory, and a call's time.
 
-Each way runs in a process of its own: it loads every artifact of the store once or twice (for two
-requests at once), runs each, and looks at what the kernel counts. ``busy_cores`` tells whether two
-threads get further together: an interpreter that keeps Python's lock leaves it at 1.
+For memory each way runs in a process of its own: it loads every artifact of the store once or twice
+(for two requests at once), runs each, and looks at what the kernel counts. ``busy_cores`` tells
+whether two threads get further together: an interpreter that keeps Python's lock leaves it at 1.
+
+For time all ways are in one process, artifact by artifact, and their calls take turns.
 """
 
 import argparse
@@ -15,7 +17,9 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ai_edge_litert.compiled_model import CompiledModel
@@ -23,6 +27,7 @@ from ai_edge_litert.cpu_options import CpuOptions
 from ai_edge_litert.interpreter import Interpreter as LiteRtInterpreter
 from ai_edge_litert.options import Options
 
+from benchmarks.bench import alternate
 from benchmarks.report import write_report
 from benchmarks.server import ROOT
 from emotion.arrays import Floats, Pixels
@@ -160,32 +165,54 @@ def _busy_cores(runs: list[Run], tensor: Pixels, times: int = 20) -> float:
     return 1 + min(spent[0] / computed, 1)
 
 
+def p50_ms(rounds: int) -> dict[str, dict[str, float]]:
+    """Return the median of calls on one core, by artifact and way."""
+    store, medians = ModelStore(CHECKOUT_STORE), {}
+    for record in store.records:
+        tensor = np.random.default_rng(0).integers(0, 256, record.input.shape, np.uint8)
+        runs = [way(record, store.read(record), 1)[0] for way in WAYS.values()]
+        times = alternate(rounds, *(partial(run, tensor) for run in runs))
+        medians[record.name] = {way: round(ms, 3) for way, ms in zip(WAYS, times, strict=True)}
+    return medians
+
+
 def _megabytes() -> dict[str, float]:
     rows = [line.split() for line in Path("/proc/self/smaps_rollup").read_text().splitlines()[1:]]
     return {row[0]: int(row[1]) / 1000 for row in rows}
 
 
+def _apart(*arguments: str) -> Any:
+    """Return what this module prints in another process, without what LiteRT logs there."""
+    command = [sys.executable, "-m", "benchmarks.memory", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
 def main() -> int:
-    """Measure every way in turn, print a table and write JSON."""
+    """Measure every way in turn, print, and write JSON."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=40, help="calls that are timed")
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--way", choices=WAYS, help="this one alone, in this process")
+    parser.add_argument("--way", choices=WAYS, help="its memory alone, in this process")
     parser.add_argument("--copies", type=int, default=1)
+    parser.add_argument("--times", action="store_true", help="the times alone, in this process")
     options = parser.parse_args()
     if options.way:
         print(json.dumps(asdict(measure(options.way, options.copies))))
         return 0
+    if options.times:
+        print(json.dumps(p50_ms(options.rounds)))
+        return 0
     ways = []
     for way in WAYS:
         for copies in (1, 2):
-            command = [sys.executable, "-m", "benchmarks.memory", "--way", way]
-            done = subprocess.run(
-                [*command, "--copies", str(copies)], cwd=ROOT, capture_output=True, check=True
-            )
-            ways.append(json.loads(done.stdout.splitlines()[-1]))
+            ways.append(_apart("--way", way, "--copies", str(copies)))
             print(" ".join(f"{name} {value}" for name, value in ways[-1].items()), flush=True)
+    medians = _apart("--times", "--rounds", str(options.rounds))
+    for artifact, times in medians.items():
+        print(artifact, " ".join(f"{way} {ms}" for way, ms in times.items()))
     if options.out:
-        write_report(options.out, ways=ways)
+        write_report(options.out, ways=ways, p50_ms=medians)
     return 0
 
 

@@ -6,15 +6,18 @@ that cannot keep up hides what happens under load.
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Self
 from urllib.parse import urlsplit
 
 import httptools
 
+KEPT: Mapping[str, str] = MappingProxyType({})  # the connection stays open
+CLOSED: Mapping[str, str] = MappingProxyType({"connection": "close"})
 _CHUNK = 1 << 16  # bytes
 
 
@@ -26,10 +29,12 @@ class Reply:
     retry_after: bool = False
 
 
-def post(path: str, body: bytes) -> bytes:
-    """Return a whole POST request that leaves the connection open."""
-    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/octet-stream\r\n"
-    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+def post(path: str, body: bytes, headers: Mapping[str, str] = KEPT) -> bytes:
+    """Return a whole POST request; ``headers`` beside, or instead of, the usual ones."""
+    usual = {"host": "localhost", "content-type": "application/octet-stream"}
+    lines = {**usual, "content-length": str(len(body)), **headers}.items()
+    head = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in lines), "", ""]
+    return "\r\n".join(head).encode() + body
 
 
 class _Answer:

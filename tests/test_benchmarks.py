@@ -16,14 +16,14 @@ from tests.pages import commands
 pytestmark = pytest.mark.skipif("LONG_TESTS" not in os.environ, reason="make test-long runs it")
 
 SHORT = {
-    "batching": ["--rounds=2"],
+    "batching": ["--rounds=2", "--seconds=0.3"],
     "bench": ["--rounds=2"],
     "chaos": ["--minutes=0.5"],
     "contract": ["--examples=3"],
-    "curves": ["--requests=5"],
+    "curves": ["--seconds=0.3"],
     "fuzz": ["--images=50"],
     "lesser_cpus": ["--rounds=1"],
-    "memory": [],
+    "memory": ["--rounds=2"],
     "offered": ["--seconds=1"],
     "overload": ["--seconds=5"],
     # the others' environments take minutes to set up

@@ -311,18 +311,18 @@ def test_the_picture_of_the_pipeline_is_current() -> None:
 
 
 @pytest.mark.parametrize(
-    ("busy", "requests", "said"),
+    ("busy", "seconds", "said"),
     [
-        (0.1, 10, "**A trial run, not a measurement:** 10 requests a point are too few. "),
-        (2.0, 1000, "**A trial run, not a measurement:** 2.0 processes a core were running"),
-        (0.1, 1000, "The machine was quiet before."),
+        (0.1, 0.5, "**A trial run, not a measurement:** 0.5 seconds a point are too few. "),
+        (2.0, 60, "**A trial run, not a measurement:** 2.0 processes a core were running"),
+        (0.1, 60, "The machine was quiet before."),
     ],
 )
 def test_a_trial_run_is_no_measurement(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, busy: float, requests: int, said: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, busy: float, seconds: float, said: str
 ) -> None:
-    report = json.loads(deploy.CURVES.read_text()) | {"load_per_core_before": busy}
-    report["points"] = [point | {"requests": requests} for point in report["points"]]
+    measured = {"load_per_core_before": busy, "seconds": seconds}
+    report = json.loads(deploy.CURVES.read_text()) | measured
     (tmp_path / "curves.json").write_text(json.dumps(report))
     monkeypatch.setattr(deploy, "CURVES", tmp_path / "curves.json")
     text = deploy.curves()

@@ -1,7 +1,12 @@
+import asyncio
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 
+from benchmarks.arrivals import Answer, closed_answers, rate
+from benchmarks.bench import PHOTO
+from benchmarks.wire import CLOSED, KEPT, Client, post
 from tests.conftest import ROOT, Server
 
 
@@ -34,3 +39,18 @@ def test_load_counts_errors(server: Server) -> None:
     assert report["p50_ms"] is None
     nobody = load("http://127.0.0.1:9", "--clients", "2")
     assert json.loads(nobody.stdout)["errors"] == {"ConnectError": 40}
+
+
+def test_clients_who_always_wait_are_all_answered(server: Server) -> None:
+    async def answers(headers: Mapping[str, str]) -> list[Answer]:
+        async with Client(server.url) as client:
+            request = post("/predict?faces=whole", PHOTO, headers)
+            answered = await closed_answers(client, [request], seconds=0.5, clients=3)
+            assert len(client._idle) == (0 if headers is CLOSED else 3)
+            return answered
+
+    for headers in (KEPT, CLOSED):
+        answered = asyncio.run(answers(headers))
+        assert len(answered) >= 3
+        assert {answer.status for answer in answered} == {"200"}
+        assert 1 < rate(answered) <= len(answered) / 0.5

@@ -1,16 +1,19 @@
-"""What is measured of each host, with one client for all."""
+"""What is measured of each host, with one client for all.
 
-import asyncio
-import time
+Every request comes over a connection of its own. Of few that stay open the kernel may give all to
+one of a host's processes, and that would decide the result.
+"""
+
 from dataclasses import dataclass
 
 import httpx
 
+from benchmarks.arrivals import closed_loop, in_turn
 from benchmarks.offered import Offered, offer
 from benchmarks.peers.hosts import Running
-from benchmarks.wire import Reply
+from benchmarks.wire import CLOSED, Client, post
 
-CLIENTS, CONNECTIONS = 8, 256
+CLIENTS = 16
 
 
 @dataclass(frozen=True)
@@ -24,38 +27,18 @@ class Round:
     offered: dict[float, Offered]  # by share of this service's saturation
 
 
-def _client(running: Running) -> httpx.AsyncClient:
-    limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
-    return httpx.AsyncClient(base_url=running.url, timeout=60, limits=limits)
+def _request(running: Running) -> bytes:
+    made = httpx.Request("POST", running.url, **running.request())
+    return post(running.host.path, made.read(), {**made.headers, **CLOSED})
 
 
 async def saturate(running: Running, seconds: float) -> float:
     """Return answers a second of clients who send their next image at once."""
-    answered = 0
-    async with _client(running) as http:
-        until = time.perf_counter() + seconds
-
-        async def client() -> None:
-            nonlocal answered
-            while time.perf_counter() < until:
-                response = await http.post(running.host.path, **running.request())
-                response.raise_for_status()
-                answered += 1
-
-        start = time.perf_counter()
-        await asyncio.gather(*(client() for _ in range(CLIENTS)))
-        return round(answered / (time.perf_counter() - start), 1)
+    async with Client(running.url) as client:
+        return round(await closed_loop(client, [_request(running)], seconds, CLIENTS), 1)
 
 
 async def latencies(running: Running, share: float, per_second: float, seconds: float) -> Offered:
     """Offer a load and return what came of it."""
-    async with _client(running) as http:
-
-        async def ask(number: int) -> Reply:
-            try:
-                answer = await http.post(running.host.path, **running.request())
-            except httpx.TransportError as error:
-                return Reply(type(error).__name__)
-            return Reply(str(answer.status_code))
-
-        return await offer(ask, share, per_second, seconds)
+    async with Client(running.url) as client:
+        return await offer(in_turn(client, [_request(running)]), share, per_second, seconds)

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from benchmarks.costs import QUIET, result
-from benchmarks.curves import LEAST_REQUESTS
+from benchmarks.curves import LEAST_SECONDS
 from benchmarks.server import ROOT
 from emotion.classifier import CHECKOUT_STORE
 from emotion.records import PRECISIONS
@@ -83,12 +83,12 @@ def curves() -> str:
     """Every measured point, an axis a table, and the picture."""
     report: dict[str, Any] = json.loads(CURVES.read_text())
     points = report["points"]
-    requests = min(point["requests"] for point in points)
+    requests = [point["requests"] for point in points]
     names = [str(point["value"]) for point in points if point["axis"] == "artifact"]
     parts = [
-        f"On {report['machine']}, {report['date']}, {requests} requests a point."
-        + _not_among(names),
-        _warning(report["load_per_core_before"], requests),
+        f"On {report['machine']}, {report['date']}, {report['seconds']:g} seconds a point: "
+        f"{min(requests):,} to {max(requests):,} requests.{_not_among(names)}",
+        _warning(report["load_per_core_before"], report["seconds"]),
         "![Throughput and latency](../benchmarks/results/curves.svg)",
     ]
     for axis in dict.fromkeys(point["axis"] for point in points):
@@ -109,10 +109,10 @@ def curves() -> str:
     return "\n\n".join(parts)
 
 
-def _warning(busy: float, requests: int) -> str:
+def _warning(busy: float, seconds: float) -> str:
     reasons = []
-    if requests < LEAST_REQUESTS:
-        reasons.append(f"{requests} requests a point are too few")
+    if seconds < LEAST_SECONDS:
+        reasons.append(f"{seconds:g} seconds a point are too few")
     if busy >= QUIET:
         reasons.append(f"{busy:.1f} processes a core were running before")
     if not reasons:

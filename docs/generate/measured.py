@@ -8,7 +8,15 @@ from docs.generate.blocks import Block, kept_cell
 from training.tables import markdown_table
 
 LATENCIES = "p50 / p95 / p99 / most, ms"
-_TOLD = ("in-process", "on two cores", "one core", "HTTP", "FastAPI")  # beside the promises
+_TOLD = (  # beside the promises
+    "in-process",
+    "on two cores",
+    "one core",
+    "one library",
+    "with httpx",
+    "HTTP",
+    "FastAPI",
+)
 
 
 def promises() -> str:
@@ -19,7 +27,7 @@ def promises() -> str:
         for figure in (Figure(**figure) for figure in report["figures"])
         if _bound(figure) or figure.what.startswith(_TOLD)
     ]
-    return f"{_where(report)}\n\n{markdown_table(('figure', 'measured', 'aim', 'kept'), rows)}"
+    return f"{where(report)}\n\n{markdown_table(('figure', 'measured', 'aim', 'kept'), rows)}"
 
 
 def offered() -> str:
@@ -38,7 +46,7 @@ def offered() -> str:
     ]
     head = ("of saturation", "offered/s", "answered/s", LATENCIES, "answers", "sent late, ms")
     return (
-        f"{_where(report)} Saturation was {report['saturation_per_second']:.0f} requests a second."
+        f"{where(report)} Saturation was {report['saturation_per_second']:.0f} requests a second."
         f"\n\n![Latency against offered load](../benchmarks/results/offered.svg)\n\n"
         f"{markdown_table(head, rows)}"
     )
@@ -49,7 +57,7 @@ def peers() -> str:
     report = result("peers")
     rows = [[str(value) for value in host.values()] for host in report["hosts"]]
     head = tuple(name.replace("_", " ") for name in report["hosts"][0])
-    return f"{_where(report)}\n\n{markdown_table(head, rows)}"
+    return f"{where(report)}\n\n{markdown_table(head, rows)}"
 
 
 def networks() -> str:
@@ -67,7 +75,7 @@ def networks() -> str:
         for row in report["rows"]
     ]
     head = ("artifact", "runtime", "p50, ms", "CPU, ms", "CPU of LiteRT's", "largest difference")
-    return f"{_where(report)}\n\n{markdown_table(head, rows)}"
+    return f"{where(report)}\n\n{markdown_table(head, rows)}"
 
 
 def overload() -> str:
@@ -85,7 +93,7 @@ def overload() -> str:
         ("memory, first and last", _megabytes(report["resident_bytes"])),
     ]
     return (
-        f"{_where(report)} {report['artifact']}, {report['seconds'] / 60:.0f} minutes.\n\n"
+        f"{where(report)} {report['artifact']}, {report['seconds'] / 60:.0f} minutes.\n\n"
         f"![The storm](../benchmarks/results/overload.png)\n\n{markdown_table(('', ''), rows)}"
     )
 
@@ -104,7 +112,7 @@ def soak() -> str:
         ("its slope", f"{slope / 1e6:.1f} MB an hour, give or take {error / 1e6:.1f}"),
     ]
     return (
-        f"{_where(report)} {report['seconds'] / 60:.0f} minutes.\n\n"
+        f"{where(report)} {report['seconds'] / 60:.0f} minutes.\n\n"
         f"![The soak](../benchmarks/results/soak.png)\n\n{markdown_table(('', ''), rows)}"
     )
 
@@ -122,7 +130,7 @@ def fuzz() -> str:
         ("calls by schemathesis", f"{calls['cases']:,}"),
         ("undocumented answers or 5xx", "yes" if calls["failed"] else "none"),
     ]
-    return f"{_where(images)}\n\n{markdown_table(('', ''), rows)}"
+    return f"{where(images)}\n\n{markdown_table(('', ''), rows)}"
 
 
 def chaos() -> str:
@@ -135,10 +143,10 @@ def chaos() -> str:
         ("promises broken", ", ".join(report["broken"]) or "none"),
     ]
     minutes = f"{report['seconds'] / 60:.0f} minutes"
-    return f"{_where(report)} {minutes}.\n\n{markdown_table(('', ''), rows)}"
+    return f"{where(report)} {minutes}.\n\n{markdown_table(('', ''), rows)}"
 
 
-def _if_measured(block: Block, *results: str) -> Block:
+def if_measured(block: Block, *results: str) -> Block:
     """Say so where a result is not there."""
 
     def made() -> str:
@@ -148,7 +156,8 @@ def _if_measured(block: Block, *results: str) -> Block:
     return made
 
 
-def _where(report: dict[str, Any]) -> str:
+def where(report: dict[str, Any]) -> str:
+    """Say on which machine and day something was measured."""
     return f"On {report['machine']}, {report['date']}."
 
 
@@ -177,12 +186,12 @@ def _megabytes(resident: list[int]) -> str:
 
 
 BLOCKS = {
-    "promises": _if_measured(promises, "bench"),
-    "offered": _if_measured(offered, "offered"),
-    "peers": _if_measured(peers, "peers"),
-    "networks": _if_measured(networks, "networks"),
-    "overload": _if_measured(overload, "overload"),
-    "soak": _if_measured(soak, "soak"),
-    "fuzz": _if_measured(fuzz, "fuzz", "contract"),
-    "chaos": _if_measured(chaos, "chaos"),
+    "promises": if_measured(promises, "bench"),
+    "offered": if_measured(offered, "offered"),
+    "peers": if_measured(peers, "peers"),
+    "networks": if_measured(networks, "networks"),
+    "overload": if_measured(overload, "overload"),
+    "soak": if_measured(soak, "soak"),
+    "fuzz": if_measured(fuzz, "fuzz", "contract"),
+    "chaos": if_measured(chaos, "chaos"),
 }

@@ -3,7 +3,17 @@
 from pathlib import Path
 
 from benchmarks.server import ROOT
-from docs.generate import capacity, deploy, measured, pipeline, readme, scale, snippets, study
+from docs.generate import (
+    capacity,
+    choices,
+    deploy,
+    measured,
+    pipeline,
+    readme,
+    scale,
+    snippets,
+    study,
+)
 from docs.generate.blocks import Block, fill
 
 _DOCS = ROOT / "docs"
@@ -13,7 +23,7 @@ PAGES: dict[Path, dict[str, Block]] = {
     _DOCS / "pipeline.md": pipeline.BLOCKS,
     _DOCS / "deploy.md": deploy.BLOCKS,
     _DOCS / "capacity.md": capacity.BLOCKS,
-    _DOCS / "measured.md": measured.BLOCKS,
+    _DOCS / "measured.md": measured.BLOCKS | choices.BLOCKS,
     _DOCS / "scale.md": scale.BLOCKS,
     _DOCS / "clients.md": snippets.BLOCKS,
 }
