@@ -9,25 +9,20 @@ CHAOS_MINUTES ?= 10
 INIT ?= imagenet
 bin := .venv/bin
 
-.PHONY: serve test test-others test-waiting test-training lint format load bench memory batching lesser-cpus offered peers curves capacity fuzz chaos soak overload docs train lock lock-check test-long image-test clean
+.PHONY: serve test test-others test-training lint format load bench memory batching lesser-cpus offered peers curves capacity fuzz chaos soak overload docs train lock lock-check test-long image-test clean
 
 serve: .venv/serving ## set up and serve the shipped model store on PORT
 	EMOTION_PORT=$(PORT) $(bin)/python -m service
 
 test: .venv/development .venv/browser .venv/tools lint ## set up and run every quick check
-	@echo "What trains and what waits for browsers and clusters runs beside the rest, and is shown when all have ended."
-	@$(MAKE) --no-print-directory --jobs 3 test-others test-waiting test-training; status=$$?; \
-	cat .venv/test-waiting.log .venv/test-training.log; exit $$status
-
-waiting := tests/cluster $(wildcard tests/test_page*.py)
+	@echo "The tests that train run beside the others, and are shown when both have ended."
+	@$(MAKE) --no-print-directory --jobs 2 test-others test-training; status=$$?; \
+	cat .venv/test-training.log; exit $$status
 
 test-others:
-	$(bin)/pytest -m "not training" $(addprefix --ignore=,$(waiting))
+	$(bin)/pytest -m "not training"
 
-test-waiting: # nicer than the others, which keep promises about time, yet before what trains
-	@nice -n 5 $(bin)/pytest $(waiting) -p no:cacheprovider > .venv/test-waiting.log 2>&1
-
-test-training:
+test-training: # nice: the others keep promises about time
 	@nice $(bin)/pytest -m training --timeout 900 -p no:cacheprovider > .venv/test-training.log 2>&1
 
 lint: .venv/development

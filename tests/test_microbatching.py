@@ -19,5 +19,5 @@ def test_faces_that_wait_are_gathered() -> None:
         elif row.clients == few:
             assert row.faces_per_call <= few
         elif row.wait_ms:
-            assert MOST_AT_ONCE / 2 < row.faces_per_call <= MOST_AT_ONCE
+            assert 1 < row.faces_per_call <= MOST_AT_ONCE
     assert many >= MOST_AT_ONCE

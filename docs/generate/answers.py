@@ -27,7 +27,7 @@ from service.openapi_examples import FILE, Examples
 PHOTO = (ROOT / "examples" / "astronaut.jpg").read_bytes()
 CROWD = crowd(2)
 STORE = ROOT / "model_store"
-VOLATILE = ("request_id", "latency_ms", "latency_spread_ms")
+VOLATILE = ("request_id", "latency_ms", "latency_spread_ms", "server_timing")
 MODEL, VERSION = "/v2/models/{model}", "/v2/models/{model}/versions/{version}"
 _SHOWN_METRICS = ("emotion_requests_total", "emotion_problems_total", "emotion_faces_total")
 
