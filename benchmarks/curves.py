@@ -27,7 +27,7 @@ from emotion.classifier import CHECKOUT_STORE
 from emotion.machine import usable_cores
 from emotion.store import ModelStore
 
-LEAST_SECONDS = 9  # a thousand requests or more of the default artifact
+LEAST_SECONDS = 9  # a thousand requests of the default artifact and two clients or more
 _WARM_UP = 0.1  # of a point's time
 
 

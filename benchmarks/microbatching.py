@@ -57,6 +57,7 @@ class _Face:
     answer: SimpleQueue[Floats]
 
 
+_PATIENCE = 60  # seconds, for an answer
 _Waiting = Queue[_Face | None]  # a SimpleQueue's get may outstay its timeout, in CPython 3.11
 
 
@@ -105,12 +106,14 @@ def _turn(
     waiting: _Waiting = Queue()
     with ThreadPoolExecutor(len(interpreters) + clients) as pool:
         calls = [pool.submit(_compute, one, waiting, way) for one in interpreters]
-        start = time.perf_counter()
-        asked = [pool.submit(_ask, waiting, face, start + seconds) for _ in range(clients)]
-        latencies = [latency for one in asked for latency in one.result()]
-        spent = time.perf_counter() - start
-        for _ in interpreters:
-            waiting.put(None)  # nobody asks any more
+        try:
+            start = time.perf_counter()
+            asked = [pool.submit(_ask, waiting, face, start + seconds) for _ in range(clients)]
+            latencies = [latency for one in asked for latency in one.result()]
+            spent = time.perf_counter() - start
+        finally:
+            for _ in interpreters:
+                waiting.put(None)  # nobody asks any more
         return _Turn(spent, sum(one.result() for one in calls), latencies)
 
 
@@ -120,7 +123,7 @@ def _ask(waiting: _Waiting, face: Pixels, until: float) -> list[float]:
     latencies = []
     while (start := time.perf_counter()) < until:
         waiting.put(asked)
-        asked.answer.get()
+        asked.answer.get(timeout=_PATIENCE)
         latencies.append(time.perf_counter() - start)
     return latencies
 

@@ -55,7 +55,7 @@ class _Answer:
 def poster(url: str, body: bytes) -> Iterator[Callable[[], bytes]]:
     """Return what posts ``body`` to ``/predict``, over one connection, and returns the answer.
 
-    The standard library's client takes a third of a millisecond itself, and httpx half a one.
+    Usual clients take longer than the service's part of HTTP does.
     """
     address = urlsplit(url)
     request = post("/predict", body)

@@ -11,7 +11,7 @@ from emotion.errors import ArtifactUnavailableError
 from emotion.mapped import MappedModel
 from emotion.records import TensorSpec
 
-# Eight images at once take 0.5 to 0.8 of the time of one by one, by precision and backbone
+# Eight images at once take 0.8 to 1.0 of the time of one by one, by precision and backbone
 # (benchmarks/results/batching.json); more bring little and take memory.
 MOST_AT_ONCE = 8
 

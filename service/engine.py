@@ -55,7 +55,7 @@ class Engine:
 
     Decoders, OpenCV and LiteRT release Python's lock while they compute, so threads really run
     in parallel, and share one copy of every model. The further thread computes while another
-    waits for that lock: 6 % more requests at saturation, on two cores.
+    waits for that lock.
     """
 
     def __init__(

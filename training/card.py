@@ -179,5 +179,5 @@ artifacts that never saw its subject):
 
 def _took(trained: TrainedModel) -> str:
     peak = trained.peak_memory_bytes
-    memory = f" and at most {peak / 1e9:.1f} GB" if peak else ""
+    memory = f" in a process of at most {peak / 1e9:.1f} GB of main memory" if peak else ""
     return f"{trained.seconds / 60:.0f} minutes{memory}"

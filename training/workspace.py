@@ -18,7 +18,7 @@ class RunLog(BaseModel):
     epochs: int
     best_epoch: int
     seconds: float
-    peak_memory_bytes: int | None = None  # of the process; not noted before 2026-11-28
+    peak_memory_bytes: int | None = None  # of the process that ended it; not before 2026-11-28
     machine: str
     packages: dict[str, str]
     history: list[dict[str, float]]

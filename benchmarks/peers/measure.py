@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from benchmarks.arrivals import closed_loop, in_turn
+from benchmarks.arrivals import closed_answers, in_turn, rate
 from benchmarks.offered import Offered, offer
 from benchmarks.peers.hosts import Running
 from benchmarks.wire import CLOSED, Client, post
@@ -33,9 +33,15 @@ def _request(running: Running) -> bytes:
 
 
 async def saturate(running: Running, seconds: float) -> float:
-    """Return answers a second of clients who send their next image at once."""
+    """Return answers a second of clients who send their next image at once.
+
+    Raises RuntimeError where one is an error: those cost a host little.
+    """
     async with Client(running.url) as client:
-        return round(await closed_loop(client, [_request(running)], seconds, CLIENTS), 1)
+        answers = await closed_answers(client, [_request(running)], seconds, CLIENTS)
+    if (statuses := {answer.status for answer in answers}) != {"200"}:
+        raise RuntimeError(f"{running.host.name} answered {', '.join(sorted(statuses))}.")
+    return round(rate(answers), 1)
 
 
 async def latencies(running: Running, share: float, per_second: float, seconds: float) -> Offered:
