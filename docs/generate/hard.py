@@ -2,15 +2,15 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from itertools import chain
 
 import numpy as np
 
-from emotion.arrays import Probabilities
 from emotion.classifier import CHECKOUT_STORE
-from emotion.labels import EMOTIONS
 from emotion.store import REPORTS
 from training.predictions import PredictionRow, by_artifact, read_predictions
 from training.protocols import PROTOCOLS
+from training.scores import answers_and_labels
 from training.tables import markdown_table
 from training.trials import read_trials
 
@@ -21,23 +21,20 @@ _PROTOCOL = PROTOCOLS["subject10"]
 
 def never_right() -> str:
     """Images that most networks of ten folds name otherwise than CK+, in float32."""
-    answers, networks = defaultdict[tuple[str, str, str], list[str]](list), Counter[str]()
-    sums = defaultdict[tuple[str, str, str], Probabilities](
-        lambda: np.zeros(len(EMOTIONS), np.float32)
-    )
-    for rows in _networks():
-        networks[rows[0].model] += 1
-        for row in rows:
-            key = row.sequence, row.image, row.label
-            answers[key].append(row.predicted)
-            sums[key] += row.probabilities
+    networks = list(_networks())
+    answers = defaultdict[tuple[str, str, str], list[str]](list)
+    for row in chain.from_iterable(networks):
+        answers[row.sequence, row.image, row.label].append(row.predicted)
+    scored = [answers_and_labels(rows) for rows in networks]  # all in the order of the images
+    mean = np.mean([probabilities for probabilities, _ in scored], axis=0)
+    together = int((mean.argmax(1) == scored[0][1]).sum())
     hard = [
         (image.rpartition("/")[2], label, named)
         for (_, image, label), named in sorted(answers.items())
-        if named.count(label) < _FEW * networks.total()
+        if named.count(label) < _FEW * len(networks)
     ]
-    of = ", ".join(f"{count} of {model}" for model, count in sorted(networks.items()))
-    together = sum(EMOTIONS[total.argmax()] == label for (*_, label), total in sums.items())
+    models = Counter(rows[0].model for rows in networks)
+    of = ", ".join(f"{count} of {model}" for model, count in sorted(models.items()))
     never = sum(label not in named for _, label, named in hard)
     head = ("image", "CK+ calls it", "so do, of the networks", "most call it")
     lines = (
@@ -45,7 +42,7 @@ def never_right() -> str:
         for image, label, named in hard
     )
     return (
-        f"{networks.total()} networks ({of}): {never} of {len(answers)} images are named otherwise "
+        f"{len(networks)} networks ({of}): {never} of {len(answers)} images are named otherwise "
         f"by all, {len(hard)} by more than {1 - _FEW:.0%} of them. The mean of all their "
         f"probabilities is right on {together}, {together / len(answers):.1%}.\n\n"
         f"{markdown_table(head, lines)}"
